@@ -1,0 +1,53 @@
+/** What every codec offers to the media path. PCM is signed 16-bit, mono, host order, in `Int16Array`s.
+ *  Nothing here allocates per packet: the caller brings the buffers. */
+
+export type CodecName = 'pcmu' | 'pcma' | 'g722' | 'opus' | 'l16';
+
+export interface AudioEncoder {
+  /** PCM rate that `encode` wants. */
+  readonly sampleRateHz: number;
+  /** Encodes `samples` samples from `pcm[pcmOffset]` into `payload[payloadOffset…]`; returns the bytes written. */
+  encode(
+    pcm: Int16Array,
+    pcmOffset: number,
+    samples: number,
+    payload: Uint8Array,
+    payloadOffset: number,
+  ): number;
+  reset(): void;
+}
+
+export interface AudioDecoder {
+  /** PCM rate that `decode` gives. */
+  readonly sampleRateHz: number;
+  /** Decodes `sizeBytes` bytes from `payload[payloadOffset]` into `pcm[pcmOffset…]`; returns the samples written.
+   *  Never throws: a payload that cannot be decoded gives 0. */
+  decode(
+    payload: Uint8Array,
+    payloadOffset: number,
+    sizeBytes: number,
+    pcm: Int16Array,
+    pcmOffset: number,
+  ): number;
+  /** Writes `samples` samples that stand in for a lost packet; silence where the codec knows nothing better. */
+  conceal(pcm: Int16Array, pcmOffset: number, samples: number): number;
+  reset(): void;
+}
+
+export interface Codec {
+  readonly name: CodecName;
+  /** RTP encoding name of the SDP rtpmap line (`PCMU`). */
+  readonly encodingName: string;
+  /** RFC 3551 static payload type, undefined where it is dynamic. */
+  readonly payloadTypeStatic: number | undefined;
+  /** RTP timestamp clock. G.722 says 8000 and means 16000 (RFC 3551 §4.5.2). */
+  readonly rtpClockRateHz: number;
+  /** Native PCM rate. */
+  readonly sampleRateHz: number;
+  /** SDP channel count, where it must be written. */
+  readonly channels: number;
+  /** Longest payload of 20 ms. */
+  readonly payloadBytesMax: number;
+  createEncoder(): AudioEncoder;
+  createDecoder(): AudioDecoder;
+}

@@ -1,0 +1,205 @@
+import type { CodecName } from '../../codecs/codec.ts';
+
+/** What crosses the threads: commands from the control plane to a media worker, events back. Plain data only.
+ *  Audio never does. An *endpoint* is one audio source and one audio sink in a worker; the control plane names
+ *  it, and every event names it back. */
+export type EndpointId = string;
+
+export type AudioDirection = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+export interface TransportAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Our half and theirs of an RTP session as offer/answer left it. */
+export interface RtpSession {
+  readonly remote: TransportAddress;
+  /** Where the peer wants RTCP: its RTP port with rtcp-mux. */
+  readonly remoteRtcp: TransportAddress;
+  readonly codec: CodecName;
+  /** Payload type that we send, and that we accept. They may differ (RFC 3264 §5.1). */
+  readonly payloadTypeSend: number;
+  readonly payloadTypeReceive: number;
+  /** telephone-event payload types, undefined where not negotiated. */
+  readonly dtmfPayloadTypeSend: number | undefined;
+  readonly dtmfPayloadTypeReceive: number | undefined;
+  /** What we send at; what comes in may be anything from 10 to 60 ms. */
+  readonly ptimeMs: number;
+  /** As seen from us. */
+  readonly direction: AudioDirection;
+  readonly symmetric: 'off' | 'auto' | 'on';
+  /** RTCP comes over the RTP port (RFC 5761). */
+  readonly rtcpMux: boolean;
+}
+
+export interface StreamLimits {
+  /** TCP + TLS + upgrade. One deadline over all of it. */
+  readonly connectTimeoutMs: number;
+  /** From `connect` sent to answer, busy or reject. */
+  readonly answerTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly bufferBytes: number;
+}
+
+export type MediaCommand =
+  /** Binds an RTP port (even, in the worker's share of the range) and, unless `rtcpMux`, the odd one above it. */
+  | {
+      readonly type: 'openRtp';
+      readonly endpointId: EndpointId;
+      readonly address: string;
+      readonly rtcpMux: boolean;
+    }
+  /** Starts the session, or changes it after a re-INVITE: same SSRC, sequence and counters go on. A changed
+   *  remote address unlocks the source. */
+  | { readonly type: 'setRtpSession'; readonly endpointId: EndpointId; readonly session: RtpSession }
+  /** Sends RTCP BYE and frees the ports. Answered with `rtpClosed`. */
+  | { readonly type: 'closeRtp'; readonly endpointId: EndpointId }
+  /** Opens the WebSocket and sends `connectMessage` the moment it is open. */
+  | {
+      readonly type: 'openStream';
+      readonly endpointId: EndpointId;
+      readonly url: string;
+      /** Literal address to connect to (the one the SSRF guard approved); undefined resolves the host. */
+      readonly address: string | undefined;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly connectMessage: string;
+      readonly sampleRateHz: number;
+      readonly limits: StreamLimits;
+    }
+  /** Closes the WebSocket with this code and reason. Answered with `streamClosed`. */
+  | {
+      readonly type: 'closeStream';
+      readonly endpointId: EndpointId;
+      readonly code: number;
+      readonly reason: string;
+    }
+  /** Two routes, one each way. A sink that was fed by another source is taken over. */
+  | { readonly type: 'bridge'; readonly a: EndpointId; readonly b: EndpointId }
+  | { readonly type: 'unbridge'; readonly a: EndpointId; readonly b: EndpointId }
+  /** Answered with one `report`. */
+  | { readonly type: 'report'; readonly requestId: number };
+
+export type StreamReply = 'answer' | 'busy' | 'reject';
+
+/** Why a stream ended, as seen in the worker. */
+export type StreamEnd =
+  /** The HTTP answer to the upgrade was not 101. */
+  | { readonly cause: 'declined'; readonly httpStatus: number }
+  /** DNS, refused, reset, TLS, or no upgrade within the limit. `code` is the system's (`ECONNREFUSED`,
+   *  `ENOTFOUND`, `DEPTH_ZERO_SELF_SIGNED_CERT`) or `CONNECTTIMEOUT`. */
+  | { readonly cause: 'unreachable'; readonly code: string; readonly message: string }
+  | { readonly cause: 'answerTimeout' }
+  | { readonly cause: 'idle' }
+  /** The server closed; 1006 where the socket was lost without a close frame. */
+  | { readonly cause: 'closed'; readonly code: number; readonly reason: string }
+  /** The server broke RFC 6455 or a limit; `code` is the close code that we sent (1002, 1003, 1007, 1009). */
+  | { readonly cause: 'violation'; readonly code: number; readonly message: string }
+  /** We closed it with `closeStream`. */
+  | { readonly cause: 'local' };
+
+export interface RtpCounters {
+  readonly packetsReceived: number;
+  readonly bytesReceived: number;
+  readonly packetsSent: number;
+  readonly bytesSent: number;
+  /** RFC 3550 A.3, of the packets that should have come. */
+  readonly packetsLost: number;
+  readonly packetsDuplicate: number;
+  /** Came after their place had been given up. */
+  readonly packetsLate: number;
+  /** Not RTP, an unknown payload type, a wrong source. */
+  readonly packetsIgnored: number;
+  /** RFC 3550 §6.4.1, in ms. */
+  readonly jitterMs: number;
+  /** From RTCP; undefined before the first report block. */
+  readonly rttMs: number | undefined;
+  /** Lost on the way to the peer, by its report blocks. */
+  readonly packetsLostRemote: number;
+  /** Frames sent as silence because nothing was queued. */
+  readonly framesUnderrun: number;
+}
+
+export interface StreamCounters {
+  readonly framesSent: number;
+  /** Uplink frames not sent because the socket did not take them. */
+  readonly framesDropped: number;
+  readonly messagesReceived: number;
+  readonly bytesReceived: number;
+  /** Binary that came before the answer. */
+  readonly messagesEarly: number;
+  /** Text that was no known command, or broken. */
+  readonly messagesInvalid: number;
+  /** Audio waiting to be played now, and dropped so far for want of room. */
+  readonly bufferedMs: number;
+  readonly droppedMs: number;
+  readonly clears: number;
+}
+
+export type MediaEvent =
+  | {
+      readonly type: 'rtpOpened';
+      readonly endpointId: EndpointId;
+      readonly port: number;
+      /** `port` where RTCP is multiplexed. */
+      readonly rtcpPort: number;
+    }
+  /** No port could be bound. `code` is the system's or `PORTSUSED`. */
+  | {
+      readonly type: 'rtpFailed';
+      readonly endpointId: EndpointId;
+      readonly code: string;
+      readonly message: string;
+    }
+  /** The first packet from the source that the endpoint locked on. */
+  | { readonly type: 'rtpStarted'; readonly endpointId: EndpointId; readonly source: TransportAddress }
+  /** Nothing for `rtp.timeout` seconds while we expect audio. */
+  | { readonly type: 'rtpTimeout'; readonly endpointId: EndpointId }
+  | { readonly type: 'rtpClosed'; readonly endpointId: EndpointId; readonly counters: RtpCounters }
+  /** A telephone-event ended (RFC 4733). Reported once a digit. */
+  | {
+      readonly type: 'digit';
+      readonly endpointId: EndpointId;
+      readonly digit: string;
+      readonly durationMs: number;
+    }
+  /** 101 came and `connect` was sent. */
+  | { readonly type: 'streamConnected'; readonly endpointId: EndpointId }
+  | { readonly type: 'streamReplied'; readonly endpointId: EndpointId; readonly reply: StreamReply }
+  /** The last event of a stream, exactly one for each `openStream`. */
+  | {
+      readonly type: 'streamClosed';
+      readonly endpointId: EndpointId;
+      readonly end: StreamEnd;
+      readonly counters: StreamCounters;
+    }
+  /** Worth a warning in the call's log, at most once of each `code` a call. */
+  | {
+      readonly type: 'notice';
+      readonly endpointId: EndpointId;
+      readonly code: string;
+      readonly message: string;
+    }
+  | {
+      readonly type: 'report';
+      readonly requestId: number;
+      readonly rtp: Readonly<Record<EndpointId, RtpCounters>>;
+      readonly streams: Readonly<Record<EndpointId, StreamCounters>>;
+      readonly worker: WorkerCounters;
+    };
+
+/** Totals since the worker started, for `/metrics`. */
+export interface WorkerCounters {
+  readonly endpoints: number;
+  /** How late ticks ran: `latenessMsBuckets[i]` counts those of at most `latenessMsBounds[i]`, the last the rest. */
+  readonly latenessMsBounds: readonly number[];
+  readonly latenessMsBuckets: readonly number[];
+  readonly latenessMsSum: number;
+  readonly framesSkipped: number;
+  readonly rtpPacketsReceived: number;
+  readonly rtpPacketsSent: number;
+  readonly rtpPacketsLost: number;
+  readonly rtpPacketsIgnored: number;
+  readonly streamDroppedMs: number;
+  readonly portsInUse: number;
+}

@@ -1,0 +1,126 @@
+import type { SipHeader, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
+
+/** What the control plane sees of SIP: user agents and the INVITE sessions on them. Retransmissions,
+ *  transactions, tags, ACKs, route sets and glare stay below this line. */
+
+export type SipProtocol = 'udp' | 'tcp' | 'tls';
+
+export interface SipAddress {
+  readonly protocol: SipProtocol;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface UserAgent {
+  /** Bound addresses, in the order of the configuration. */
+  readonly listening: readonly SipAddress[];
+  /** Places a call. The handlers get the outcome; nothing is thrown after the arguments were understood. */
+  invite(options: InviteOptions, handlers: InviteSessionHandlers): InviteSession;
+  /** Live sessions, transactions and timers; all zero when nothing is left behind. */
+  counts(): UserAgentCounts;
+  /** Closes every socket. Sessions still open end with `cause: 'closed'`. */
+  close(): Promise<void>;
+}
+
+export interface UserAgentCounts {
+  readonly sessions: number;
+  readonly transactions: number;
+  readonly dialogs: number;
+  readonly connections: number;
+}
+
+export interface UserAgentHandlers {
+  /** A new INVITE outside any dialog, already checked (syntax, extensions, loops, merged requests) and answered
+   *  with 100. Returns the handlers of the session; the callee decides with `progress`, `accept` or `end`. */
+  invited(session: InviteSession): InviteSessionHandlers;
+  /** Status that answers OPTIONS outside a dialog. 200, or 503 while draining. */
+  readiness(): number;
+  /** Counts what was dropped or refused below the sessions: `code` is a metric label. */
+  counted?(code: string): void;
+  /** Every message in and out, for metrics and traces. */
+  traced?(direction: 'in' | 'out', message: SipRequest | SipResponse, peer: SipAddress): void;
+}
+
+export interface InviteOptions {
+  /** Request-URI, `sip:user@host:port;transport=tcp`. */
+  readonly target: string;
+  /** From URI, or a whole name-addr without tag. */
+  readonly from: string;
+  readonly to?: string;
+  /** SDP offer. Given the address that will face the peer, once that is known. */
+  readonly offer: (localAddress: string) => string;
+  readonly headers?: readonly SipHeader[];
+  readonly credentials?: { readonly username: string; readonly password: string };
+}
+
+export interface InviteSession {
+  readonly direction: 'inbound' | 'outbound';
+  /** The INVITE that began it. For outbound sessions the one last sent. */
+  readonly invite: SipRequest;
+  /** The Call-ID header. */
+  readonly sipCallId: string;
+  /** Where the far side's requests come from, and our address that faces it. */
+  readonly remote: SipAddress;
+  readonly local: SipAddress;
+  readonly state: 'early' | 'confirmed' | 'ended';
+  /** SDP of the INVITE (inbound), undefined for a late offer. */
+  readonly offer: string | undefined;
+
+  /** Inbound, early: a provisional response (101–199). */
+  progress(
+    status: number,
+    options?: { readonly sdp?: string; readonly headers?: readonly SipHeader[] },
+  ): void;
+  /** Inbound, early: 200 with the answer (or with an offer where the INVITE had none), repeated until ACK. */
+  accept(options: { readonly sdp: string; readonly headers?: readonly SipHeader[] }): void;
+  /** Ends it whatever the state: a final response with `status` (inbound, early), CANCEL (outbound, early), BYE
+   *  (confirmed; after the ACK where that is still due). `headers` carries Reason and the like. Idempotent. */
+  end(options: {
+    readonly status: number;
+    readonly reasonPhrase?: string;
+    readonly headers?: readonly SipHeader[];
+  }): void;
+  /** Confirmed: a request inside the dialog (INFO, NOTIFY, UPDATE). Resolves with the final response, a local 408
+   *  or 503 where none came. */
+  request(
+    method: string,
+    options?: { readonly headers?: readonly SipHeader[]; readonly body?: Uint8Array },
+  ): Promise<SipResponse>;
+  /** Confirmed: re-INVITE with this offer. Resolves with the SDP answer or the refusal; 491 is retried as
+   *  RFC 3261 §14.1 says. */
+  reinvite(offer: string): Promise<{ readonly answer: string } | { readonly status: number }>;
+}
+
+export interface InviteSessionHandlers {
+  /** Outbound: a provisional response but 100. */
+  progressed?(response: SipResponse): void;
+  /** Outbound: the first 2xx; ACK has been sent. `answer` is its SDP. */
+  accepted?(response: SipResponse, answer: string | undefined): void;
+  /** Inbound: the ACK came, with the SDP answer if the offer was ours. */
+  confirmed?(answer: string | undefined): void;
+  /** re-INVITE or UPDATE with an offer from the far side. 491 glare is handled below. */
+  offered?(
+    offer: string | undefined,
+  ): { readonly answer: string } | { readonly status: number; readonly headers?: readonly SipHeader[] };
+  /** INFO, MESSAGE, REFER, NOTIFY inside the dialog; the status to answer with. Unhandled: 405 or 501. */
+  requested?(request: SipRequest): { readonly status: number; readonly headers?: readonly SipHeader[] };
+  /** The last event, exactly one a session, also after `end`. */
+  ended(end: SessionEnd): void;
+}
+
+/** Why an INVITE session is over. */
+export type SessionEnd =
+  /** `end` was called. */
+  | { readonly cause: 'local' }
+  /** The far side sent BYE. */
+  | { readonly cause: 'bye'; readonly request: SipRequest }
+  /** Inbound: the caller sent CANCEL before the final answer (487 has been sent). */
+  | { readonly cause: 'cancel'; readonly request: SipRequest }
+  /** Outbound: refused with a final response of 300 or more. */
+  | { readonly cause: 'refused'; readonly response: SipResponse }
+  /** Outbound: nobody answered at all (timer B), or the transport failed. */
+  | { readonly cause: 'unreachable'; readonly message: string }
+  /** Inbound: no ACK within 64·T1; BYE has been sent. */
+  | { readonly cause: 'noAck' }
+  /** The user agent was closed. */
+  | { readonly cause: 'closed' };
