@@ -48,6 +48,7 @@ export interface Codec {
   readonly channels: number;
   /** Longest payload of 20 ms. */
   readonly payloadBytesMax: number;
-  createEncoder(): AudioEncoder;
-  createDecoder(): AudioDecoder;
+  /** `sampleRateHz` is a wish: a codec with one PCM rate ignores it, so read the rate that came of it. */
+  createEncoder(sampleRateHz?: number): AudioEncoder;
+  createDecoder(sampleRateHz?: number): AudioDecoder;
 }
