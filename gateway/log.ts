@@ -1,0 +1,119 @@
+import { Writable } from 'node:stream';
+import { type LoggerOptions, pino, stdSerializers } from 'pino';
+import pretty from 'pino-pretty';
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** A constant sentence and fields. `info` tells the story of a call in about ten lines, `warn` needs an operator,
+ *  `debug` is free. `err` is the field for an error. */
+export interface Log {
+  trace(fields: object, sentence: string): void;
+  debug(fields: object, sentence: string): void;
+  info(fields: object, sentence: string): void;
+  warn(fields: object, sentence: string): void;
+  error(fields: object, sentence: string): void;
+  fatal(fields: object, sentence: string): void;
+  child(fields: Readonly<Record<string, unknown>>): Log;
+}
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** Lines for people instead of JSON. Default: standard error is a terminal. */
+  readonly pretty?: boolean;
+  /** Takes the finished lines; default standard error. */
+  readonly destination?: { write(line: string): void };
+}
+
+/** A log in which credentials, digits and audio cannot appear, whatever is handed to it. Never throws. */
+export function createLog({ level, pretty: wanted, destination }: LogOptions): Log {
+  const options: LoggerOptions = {
+    level,
+    base: undefined,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }), bindings: redactFields, log: redactFields },
+    serializers: { err: (error: unknown) => redact(stdSerializers.err(error as Error), 0) },
+  };
+  if (!(wanted ?? process.stderr.isTTY)) {
+    return pino(options, destination ?? pino.destination({ fd: 2, sync: false }));
+  }
+  // In this process: pino's own transport would start a worker thread for it.
+  const lines = pretty({
+    colorize: destination === undefined,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ...(destination === undefined ? { destination: 2 } : { destination: asStream(destination) }),
+  });
+  return pino(options, lines);
+}
+
+export const silentLog: Log = {
+  trace: ignore,
+  debug: ignore,
+  info: ignore,
+  warn: ignore,
+  error: ignore,
+  fatal: ignore,
+  child: () => silentLog,
+};
+
+const hidden = '[redacted]';
+
+/** Names whose value is never written, whatever their case and wherever they stand. */
+const secretNames = new Set(
+  'password passphrase secret token authorization proxyauthorization proxy-authorization authentication credentials privatekey cookie signature digit digits dtmf'.split(
+    ' ',
+  ),
+);
+
+const depthMax = 6;
+const itemsMax = 100;
+const textMax = 8_192;
+
+function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
+  return redact(fields, 0) as Record<string, unknown>;
+}
+
+function redact(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return redactText(value);
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  // At the top, pino's serializer for `err` follows; deeper down nobody would write an error's message.
+  if (value instanceof Error)
+    return depth <= 1 ? value : { name: value.name, message: redactText(value.message) };
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `[${value.byteLength} bytes]`;
+  if (value instanceof Date || value instanceof URL) return redactText(value.toJSON());
+  if (depth >= depthMax) return '[deeper]';
+  if (Array.isArray(value)) return value.slice(0, itemsMax).map((item) => redact(item, depth + 1));
+  const copy: Record<string, unknown> = {};
+  for (const [name, held] of Object.entries(value)) {
+    const secret = secretNames.has(name.toLowerCase()) && held !== undefined && held !== null;
+    copy[name] = secret ? hidden : redact(held, depth + 1);
+  }
+  return copy;
+}
+
+const urlCredentials = /(\b[a-z][a-z0-9+.-]{0,15}:\/\/)[^\s/@]{1,512}@/gi;
+const urlSecrets =
+  /([?&;](?:[a-z0-9_-]{0,32}(?:token|secret|password|signature|sig|key|auth))=)[^&\s"'#]{1,2048}/gi;
+const headerSecrets = /^((?:proxy-)?authorization|(?:proxy-|www-)?authenticate|cookie)[ \t]*:[^\r\n]*/gim;
+
+/** Hides what stands inside of a text: credentials and keys in URLs, header lines that authenticate. */
+function redactText(text: string): string {
+  const shown = text.length > textMax ? `${text.slice(0, textMax)}… (${text.length} characters)` : text;
+  if (!/[=@:]/.test(shown)) return shown;
+  return shown
+    .replace(urlCredentials, `$1${hidden}@`)
+    .replace(urlSecrets, `$1${hidden}`)
+    .replace(headerSecrets, `$1: ${hidden}`);
+}
+
+function asStream(destination: { write(line: string): void }): NodeJS.WritableStream {
+  return new Writable({
+    write(chunk, _encoding, done) {
+      destination.write(String(chunk));
+      done();
+    },
+  });
+}
+
+function ignore(): void {}

@@ -1,0 +1,99 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { WorkerCounters } from './media/media-messages.ts';
+import { WorkerTotals } from './worker-totals.ts';
+
+export type CallDirection = 'inbound' | 'outbound';
+
+export interface CallOutcome {
+  readonly direction: CallDirection;
+  /** As in the end-of-call record: `ANSWERED`, `BUSY`, `NOANSWER`, `FAILED`, `N/A`. */
+  readonly result: string;
+  /** `CALLERHANGUP`, `TIMEOUT`, … */
+  readonly reason: string;
+}
+
+/** The gateway's figures. Names and labels are those of the outside contract; nothing here throws, and no label
+ *  takes its values from a peer without a limit. */
+export interface Metrics {
+  callStarted(direction: CallDirection): void;
+  /** Once for every `callStarted`. */
+  callEnded(outcome: CallOutcome): void;
+  /** A SIP message on the wire; for a response the method of its CSeq. */
+  sipMessage(method: string, direction: 'in' | 'out'): void;
+  /** Anything dropped or refused, by its code: `no-route`, `bad-request-line`, `draining`. */
+  counted(code: string): void;
+  /** INVITE received to 200 sent. */
+  setupSeconds(seconds: number): void;
+  /** What the media workers report, in the order of their numbers. Call it just before `text()`.
+   *  `calls[i]` is the number of calls placed on worker `i`. */
+  workers(counters: readonly WorkerCounters[], calls?: readonly number[]): void;
+  /** The text exposition format of Prometheus, `contentType`. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export interface MetricsOptions {
+  /** Also CPU, memory and event loop delay of this process. Once a process: it installs observers. */
+  readonly process?: boolean;
+}
+
+const methods = new Set(
+  'INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK UPDATE INFO REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH'.split(
+    ' ',
+  ),
+);
+const codesMax = 300;
+
+export function createMetrics({ process = false }: MetricsOptions = {}): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const totals = new WorkerTotals(registry);
+  const codes = new Set<string>();
+  if (process) collectDefaultMetrics({ register: registry });
+
+  const callsActive = new Gauge({ name: 'callwire_calls_active', help: 'Calls now.', registers });
+  const calls = new Counter({
+    name: 'callwire_calls_total',
+    help: 'Calls that ended, by how.',
+    labelNames: ['direction', 'result', 'reason'],
+    registers,
+  });
+  const sipMessages = new Counter({
+    name: 'callwire_sip_messages_total',
+    help: 'SIP messages received and sent; a response counts for the method that it answers.',
+    labelNames: ['method', 'direction'],
+    registers,
+  });
+  const refused = new Counter({
+    name: 'callwire_refused_total',
+    help: 'Everything that was dropped or refused, by its reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const setup = new Histogram({
+    name: 'callwire_setup_seconds',
+    help: 'From the INVITE to its 200 OK.',
+    buckets: [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30],
+    registers,
+  });
+
+  return {
+    contentType: registry.contentType,
+    callStarted: () => callsActive.inc(),
+    callEnded({ direction, result, reason }) {
+      callsActive.dec();
+      calls.inc({ direction, result, reason });
+    },
+    sipMessage(method, direction) {
+      sipMessages.inc({ method: methods.has(method) ? method : 'other', direction });
+    },
+    counted(code) {
+      // Codes are ours, but a bug that put a peer's text into one must not grow the page without end.
+      if (!codes.has(code) && codes.size < codesMax) codes.add(code);
+      refused.inc({ reason: codes.has(code) ? code : 'other' });
+    },
+    setupSeconds: (seconds) => setup.observe(seconds),
+    workers: (counters, placed) => totals.take(counters, placed),
+    text: async () => `${await registry.metrics()}\n${totals.latenessText()}`,
+  };
+}
