@@ -25,8 +25,8 @@ export interface StreamConnect {
   readonly from: string;
   readonly to: string;
   readonly direction: 'inbound' | 'outbound';
-  /** The X- headers of the INVITE; with a duplicate name the last wins. */
-  readonly sipHeaders: readonly { readonly name: string; readonly value: string }[];
+  /** The X- headers of the INVITE. */
+  readonly sipHeaders: Readonly<Record<string, string>>;
 }
 
 /** What a server may say at any time after `connect`. */
@@ -42,7 +42,7 @@ export type StreamCommand =
 
 export interface StreamDialect {
   readonly name: string;
-  serializeConnect(connect: StreamConnect): string;
+  buildConnectMessage(connect: StreamConnect): string;
   /** Throws `ProtocolError` and nothing else: `bad-json`, `bad-message`, `unknown-command`, `bad-field`. None of
    *  them is a reason to end a call. */
   parseCommand(text: string): StreamCommand;

@@ -3,11 +3,10 @@ import { type StreamCommand, type StreamConnect, type StreamDialect, streamExten
 
 /** The protocol of the `connectStream` action, in its three published spellings at once: servers written to any
  *  of them find their own field names in `connect`. */
-export const sinch: StreamDialect = { name: 'sinch', serializeConnect, parseCommand };
+export const sinch: StreamDialect = { name: 'sinch', buildConnectMessage, parseCommand };
 
-function serializeConnect(connect: StreamConnect): string {
+export function buildConnectMessage(connect: StreamConnect): string {
   const callHeaders = Object.fromEntries(connect.callHeaders.map(({ key, value }) => [key, value]));
-  const sipHeaders = Object.fromEntries(connect.sipHeaders.map(({ name, value }) => [name, value]));
   return JSON.stringify({
     command: 'connect',
     version: 1,
@@ -19,7 +18,7 @@ function serializeConnect(connect: StreamConnect): string {
     from: connect.from,
     to: connect.to,
     direction: connect.direction,
-    sipHeaders,
+    sipHeaders: connect.sipHeaders,
     extensions: streamExtensions,
     // The other two spellings of the same facts.
     applicationId: connect.applicationKey,
@@ -41,7 +40,7 @@ const commands: Readonly<Record<string, (fields: Fields) => StreamCommand>> = {
   heartbeat: () => ({ command: 'heartbeat' }),
 };
 
-function parseCommand(text: string): StreamCommand {
+export function parseCommand(text: string): StreamCommand {
   const fields = parseObject(text);
   const name = fields.command;
   if (name === undefined) {

@@ -12,12 +12,12 @@ const connect = {
   from: '+461',
   to: 'echo',
   direction: 'inbound',
-  sipHeaders: [{ name: 'X-Ticket', value: 'INC-4815' }],
+  sipHeaders: { 'X-Ticket': 'INC-4815' },
 } as const;
 
 describe('connect', () => {
   it('says the same facts in all three published spellings', () => {
-    expect(JSON.parse(sinch.serializeConnect(connect))).toEqual({
+    expect(JSON.parse(sinch.buildConnectMessage(connect))).toEqual({
       command: 'connect',
       version: 1,
       callId: 'gw-1.17',
@@ -45,12 +45,12 @@ describe('connect', () => {
       { key: 'Token', value: 'new' },
       { key: '__proto__', value: 'plain' },
     ];
-    const text = sinch.serializeConnect({ ...connect, callHeaders });
+    const text = sinch.buildConnectMessage({ ...connect, callHeaders });
     expect(text).toContain('"callHeaders":{"Token":"new","token":"other","__proto__":"plain"}');
   });
 
   it('has no headers where there are none', () => {
-    const message = JSON.parse(sinch.serializeConnect({ ...connect, callHeaders: [], sipHeaders: [] }));
+    const message = JSON.parse(sinch.buildConnectMessage({ ...connect, callHeaders: [], sipHeaders: {} }));
     expect([message.callHeaders, message.Headers, message.sipHeaders]).toEqual([{}, {}, {}]);
   });
 });

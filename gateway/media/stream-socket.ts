@@ -1,0 +1,43 @@
+import type { StreamEnd } from './media-messages.ts';
+
+/** A WebSocket to a customer's server as the stream endpoint sees it. `websocket.ts` is the real one; tests have
+ *  one in memory. */
+export interface StreamSocket {
+  sendText(text: string): void;
+  /** Room for the samples of the next audio message, in host order (which must be little-endian, as all of
+   *  Node's platforms for servers are). The caller fills it wholly, then calls `sendAudio`. Undefined where so
+   *  much is waiting already that the message would only be old when it came. */
+  beginAudio(): Int16Array | undefined;
+  /** Sends what `beginAudio` gave. */
+  sendAudio(): void;
+  /** Nothing is received after this; `closed` follows when the socket is gone, which has a limit. Idempotent. */
+  close(code: number, reason: string): void;
+}
+
+export interface StreamSocketOptions {
+  readonly url: string;
+  /** Literal address to connect to; undefined resolves the host of the URL. */
+  readonly address: string | undefined;
+  /** Added to the upgrade request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** One deadline over DNS, TCP, TLS and upgrade. */
+  readonly connectTimeoutMs: number;
+  /** A longer binary message ends the stream with 1009. */
+  readonly binaryBytesMax: number;
+  /** Samples of one audio message that we send. */
+  readonly audioSamples: number;
+  readonly sampleRateHz: number;
+}
+
+export interface StreamSocketHandlers {
+  /** 101 came. */
+  opened(): void;
+  receiveText(text: string): void;
+  /** A whole message. The bytes are the callee's only until it returns. */
+  receiveBinary(bytes: Uint8Array): void;
+  /** The last call, exactly one, never from within another call of ours to the socket. */
+  closed(end: StreamEnd): void;
+}
+
+/** Never throws: what is wrong with the options comes as `closed`. */
+export type OpenStreamSocket = (options: StreamSocketOptions, handlers: StreamSocketHandlers) => StreamSocket;
