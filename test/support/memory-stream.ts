@@ -10,6 +10,9 @@ import type {
 /** What the server does with an upgrade request. `never` leaves it unanswered. */
 export type MemoryStreamBehaviour = 'accept' | 'never' | { decline: number } | { refuse: string };
 
+/** A text message, parsed. */
+export type StreamMessage = Readonly<Record<string, unknown>>;
+
 /** A customer's WebSocket server in memory. Hand `open` to the media pool; script it with `behave` and
  *  `connected`, or drive `streams[n]` from the test. Everything takes `delayMs` of the clock each way. */
 export class MemoryStreamServer {
@@ -65,15 +68,13 @@ export class MemoryStream {
   readonly socket: StreamSocket;
   /** Text messages as they came, and parsed. */
   readonly texts: string[] = [];
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the JSON holds
-  readonly messages: any[] = [];
+  readonly messages: StreamMessage[] = [];
   readonly binaries: Uint8Array[] = [];
   /** How the gateway closed it. */
   closedWith: { readonly code: number; readonly reason: string } | undefined;
   /** What the gateway was told, once it is over. */
   end: StreamEnd | undefined;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the JSON holds
-  receivedText: (message: any) => void = () => {};
+  receivedText: (message: StreamMessage) => void = () => {};
   receivedBinary: (bytes: Uint8Array) => void = () => {};
   closed: () => void = () => {};
   /** The server ignores our close: the gateway has to cut it. */
@@ -123,7 +124,7 @@ export class MemoryStream {
   }
 
   /** The `connect` message. */
-  get connect() {
+  get connect(): StreamMessage | undefined {
     return this.messages[0];
   }
 
@@ -168,7 +169,7 @@ export class MemoryStream {
   }
 
   #receiveText(text: string): void {
-    const message = JSON.parse(text);
+    const message: StreamMessage = JSON.parse(text);
     this.texts.push(text);
     this.messages.push(message);
     this.receivedText(message);
