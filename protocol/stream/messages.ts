@@ -50,6 +50,7 @@ export interface StreamDialect {
 
 /** How the gateway closes a stream: code and exact reason text. */
 export const streamCloses = {
+  normal: { code: 1000, reason: '' },
   callerHangup: { code: 1000, reason: 'CALLERHANGUP' },
   managerHangup: { code: 1000, reason: 'MANAGERHANGUP' },
   transferred: { code: 1000, reason: 'TRANSFERRED' },

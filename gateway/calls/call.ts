@@ -1,0 +1,399 @@
+import { ProtocolError } from '../../protocol/protocol-error.ts';
+import { buildConnectMessage } from '../../protocol/stream/sinch.ts';
+import type { ConnectStream } from '../../protocol/svaml/connect-stream.ts';
+import type { Clock, Timer } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type {
+  EndpointId,
+  MediaEvent,
+  RtpCounters,
+  StreamCounters,
+  StreamLimits,
+} from '../media/media-messages.ts';
+import type { MediaGroup, MediaPool } from '../media/media-pool.ts';
+import type { RouteDecision } from '../routing/router.ts';
+import type { InviteSession, InviteSessionHandlers } from '../signaling/session.ts';
+import {
+  type CallDeadline,
+  type CallEvent,
+  type CallState,
+  callStates,
+  nextCallState,
+} from './call-states.ts';
+import { diceOf, type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+import { refusalOf, SipLeg, type SipLegSettings } from './sip-leg.ts';
+import { StreamLeg } from './stream-leg.ts';
+
+/** What the caller asked for, read from the INVITE once. */
+export interface CallParty {
+  /** User part of the From URI, or its host where it has none. */
+  readonly from: string;
+  /** User part of the Request-URI. */
+  readonly to: string;
+  /** X- headers of the INVITE, by the name as received. */
+  readonly sipHeaders: Readonly<Record<string, string>>;
+}
+
+export interface CallContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pool: MediaPool;
+  readonly sip: SipLegSettings;
+  readonly streamLimits: StreamLimits;
+  readonly applicationKey: string;
+  route(party: CallParty): Promise<RouteDecision>;
+}
+
+export interface CallHandlers {
+  answered(call: Call): void;
+  /** The outcome is known; media may still be closing. Exactly once a call. */
+  ending(call: Call): void;
+  /** Nothing of it is left. Exactly once a call, the last event. */
+  ended(call: Call): void;
+}
+
+/** Longer than any worker takes to answer: only a worker that hangs or died unnoticed runs into these. */
+const routeLimitMs = 15_000;
+const workerMarginMs = 2_000;
+const releaseLimitMs = 5_000;
+
+/** One incoming call, from INVITE to the last freed port: a SIP leg bridged to a stream leg. What it may do next
+ *  stands in `call-states.ts`, why it ended in `end-reason.ts`. */
+export class Call {
+  readonly callId: string;
+  readonly party: CallParty;
+  readonly startedMs: number;
+  readonly startedWallMs: number;
+  answeredMs: number | undefined;
+  answeredWallMs: number | undefined;
+  endedMs: number | undefined;
+  endReason: EndReason | undefined;
+  readonly #context: CallContext;
+  readonly #handlers: CallHandlers;
+  readonly #session: InviteSession;
+  readonly #log: Log;
+  #state: CallState = 'routing';
+  #deadline: Timer | undefined;
+  #group: MediaGroup | undefined;
+  #sip: SipLeg | undefined;
+  #stream: StreamLeg | undefined;
+  #action: ConnectStream | undefined;
+  /** Approved literal addresses, one an endpoint; undefined where the endpoint is trusted. */
+  #addresses: readonly (string | undefined)[] = [];
+  #attempts = 0;
+  /** Endpoints that have not reported their closing yet. */
+  readonly #open = new Set<EndpointId>();
+
+  constructor(
+    callId: string,
+    session: InviteSession,
+    party: CallParty,
+    context: CallContext,
+    handlers: CallHandlers,
+  ) {
+    this.callId = callId;
+    this.party = party;
+    this.#session = session;
+    this.#context = context;
+    this.#handlers = handlers;
+    this.#log = context.log.child({ callId });
+    this.startedMs = context.clock.nowMs();
+    this.startedWallMs = context.clock.wallMs();
+  }
+
+  get state(): CallState {
+    return this.#state;
+  }
+
+  get codec(): string | undefined {
+    return this.#sip?.codec;
+  }
+
+  get streamEndpoint(): string | undefined {
+    return this.#stream?.endpoint;
+  }
+
+  get sampleRateHz(): number | undefined {
+    return this.#stream?.sampleRateHz;
+  }
+
+  get endpointIds(): { readonly sip: EndpointId; readonly stream: EndpointId | undefined } {
+    return { sip: `${this.callId}/sip`, stream: this.#stream?.endpointId };
+  }
+
+  get worker(): number | undefined {
+    return this.#group?.worker;
+  }
+
+  /** Begins the call; the returned handlers belong to its INVITE session. */
+  start(): InviteSessionHandlers {
+    const { from, to } = this.party;
+    const { protocol, address, port } = this.#session.remote;
+    this.#log.info(
+      { from, to, source: `${protocol}:${address}:${port}`, sipCallId: this.#session.sipCallId },
+      'call received',
+    );
+    this.#armDeadline();
+    const group = this.#context.pool.openGroup((event) => this.#guard(() => this.#receiveMedia(event)));
+    this.#group = group;
+    try {
+      this.#sip = new SipLeg({
+        endpointId: this.endpointIds.sip,
+        session: this.#session,
+        media: group,
+        settings: this.#context.sip,
+        sessionId: Math.floor(this.startedWallMs),
+        handlers: {
+          opened: () => this.#openStream(),
+          ended: (reason, detail) => this.end(reason, detail),
+          closed: () => this.#released(this.endpointIds.sip),
+          told: (message, fields) => this.#log.info(fields, message),
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#refuseOffer(error);
+      return { ended: () => {} };
+    }
+    void this.#route();
+    return this.#guardedHandlers(this.#sip.sessionHandlers);
+  }
+
+  /** Ends the call whatever its state: each side is told why, media is closed. Only the first reason counts. */
+  end(reason: EndReason, detail?: string): void {
+    if (!this.#enter('end')) return;
+    this.#outcome(reason, detail);
+    if (this.#sip === undefined)
+      this.#session.end({ status: endReasons[reason].sipStatus, headers: [reasonHeader(reason, detail)] });
+    this.#stream?.end(reason);
+    this.#sip?.end(reason, detail);
+    this.#releaseWhenEmpty();
+  }
+
+  async #route(): Promise<void> {
+    let decision: RouteDecision;
+    try {
+      decision = await this.#context.route(this.party);
+    } catch (error) {
+      this.#log.error({ err: error }, 'routing failed');
+      return this.end('internalError');
+    }
+    this.#guard(() => this.#routed(decision));
+  }
+
+  #routed(decision: RouteDecision): void {
+    if (this.#state !== 'routing') return;
+    if (decision.kind === 'none') return this.end('noRoute');
+    if (decision.kind === 'refused') return this.end('endpointRefused', decision.message);
+    this.#enter('routed');
+    this.#action = decision.action;
+    this.#addresses = decision.addresses;
+    this.#log.info({ endpoint: decision.action.destination.endpoint }, 'call routed');
+    this.#open.add(this.endpointIds.sip);
+    this.#sip?.open();
+  }
+
+  /** Opens the stream at the next endpoint of the action: its destination, then the fallback endpoints. */
+  #openStream(): void {
+    const { callId, party } = this;
+    const action = this.#action;
+    const group = this.#group;
+    if (this.#state !== 'connecting' || action === undefined || group === undefined) return;
+    const endpoints = [action.destination.endpoint, ...action.streamingOptions.fallbackEndpoints];
+    const attempt = this.#attempts++;
+    const endpointId = `${callId}/stream${attempt === 0 ? '' : attempt}`;
+    this.#open.add(endpointId);
+    this.#stream = new StreamLeg({
+      endpointId,
+      endpoint: endpoints[attempt] ?? action.destination.endpoint,
+      sampleRateHz: action.streamingOptions.sampleRate,
+      media: group,
+      handlers: {
+        connected: () => this.#streamConnected(),
+        answered: () => this.#answered(),
+        ended: (reason, detail) => {
+          const reachable = reason !== 'unreachable' && reason !== 'connectTimeout';
+          if (reachable || this.#attempts >= endpoints.length) return this.end(reason, detail);
+          this.#log.warn(
+            { endpoint: endpoints[attempt], reason, detail },
+            'stream server unreachable, trying the next',
+          );
+          this.#armDeadline();
+          this.#openStream();
+        },
+        closed: () => this.#released(endpointId),
+        told: (message, fields) => this.#log.warn(fields, message),
+      },
+    });
+    this.#stream.open({
+      connectMessage: buildConnectMessage({
+        callId,
+        applicationKey: this.#context.applicationKey,
+        sampleRateHz: action.streamingOptions.sampleRate,
+        callHeaders: action.callHeaders,
+        from: party.from,
+        to: party.to,
+        direction: 'inbound',
+        sipHeaders: party.sipHeaders,
+      }),
+      headers: action.authorization === undefined ? {} : { Authorization: action.authorization },
+      address: this.#addresses[attempt],
+      limits: this.#context.streamLimits,
+    });
+  }
+
+  #streamConnected(): void {
+    if (!this.#enter('streamConnected')) return;
+    this.#log.info({ connectMs: this.#sinceStart() }, 'stream connected, phone rings');
+    this.#sip?.ring();
+  }
+
+  #answered(): void {
+    if (!this.#enter('streamAnswered')) return;
+    this.answeredMs = this.#context.clock.nowMs();
+    this.answeredWallMs = this.#context.clock.wallMs();
+    this.#sip?.answer();
+    const { sip, stream } = this.endpointIds;
+    if (stream !== undefined) this.#group?.send({ type: 'bridge', a: sip, b: stream });
+    this.#log.info(
+      { setupMs: this.#sinceStart(), codec: this.codec, sampleRateHz: this.sampleRateHz },
+      'call answered',
+    );
+    this.#handlers.answered(this);
+  }
+
+  #receiveMedia(event: MediaEvent): void {
+    if (event.type === 'report') return;
+    const { sip, stream } = this.endpointIds;
+    if (event.endpointId === sip) this.#sip?.receiveMedia(event);
+    else if (event.endpointId === stream) this.#stream?.receiveMedia(event);
+  }
+
+  #refuseOffer(error: ProtocolError): void {
+    const reason = error.status === 400 ? 'badOffer' : 'noCodec';
+    this.#enter('end');
+    this.#outcome(reason, error.message);
+    const { status, headers } = refusalOf(error);
+    this.#session.end({ status, headers: [...headers, reasonHeader(reason)] });
+    this.#releaseWhenEmpty();
+  }
+
+  #outcome(reason: EndReason, detail: string | undefined): void {
+    this.endReason = reason;
+    this.endedMs = this.#context.clock.nowMs();
+    this.#handlers.ending(this);
+    const level = endReasons[reason].fault === 'gateway' ? 'error' : 'info';
+    this.#log[level]({ reason, detail, fault: endReasons[reason].fault }, 'call ending');
+  }
+
+  #released(endpointId: EndpointId): void {
+    this.#open.delete(endpointId);
+    // A stream that closes ends its call; an RTP endpoint only closes when the call is ending already.
+    if (this.#state === 'ending') this.#releaseWhenEmpty();
+  }
+
+  #releaseWhenEmpty(): void {
+    if (this.#open.size > 0 || !this.#enter('released')) return;
+    this.#group?.release();
+    const { result, reason } = diceOf(this.endReason ?? 'internalError', this.answeredMs !== undefined);
+    this.#log.info(
+      {
+        durationSeconds: this.durationSeconds,
+        result,
+        reason,
+        ...quality(this.#sip?.counters, this.#stream?.counters),
+      },
+      'call ended',
+    );
+    this.#handlers.ended(this);
+  }
+
+  /** From the answer to the end, or to now. 0 for calls that were not answered. */
+  get durationSeconds(): number {
+    if (this.answeredMs === undefined) return 0;
+    return Math.round((this.endedMs ?? this.#context.clock.nowMs()) - this.answeredMs) / 1000;
+  }
+
+  #enter(event: CallEvent): boolean {
+    const next = nextCallState(this.#state, event);
+    if (next === undefined) return false;
+    this.#state = next;
+    this.#armDeadline();
+    return true;
+  }
+
+  #armDeadline(): void {
+    this.#deadline?.cancel();
+    const { deadline } = callStates[this.#state];
+    this.#deadline =
+      deadline === undefined
+        ? undefined
+        : this.#context.clock.after(this.#limitMs(deadline), () =>
+            this.#guard(() => this.#expired(deadline)),
+          );
+  }
+
+  #limitMs(deadline: CallDeadline): number {
+    const { connectTimeoutMs, answerTimeoutMs } = this.#context.streamLimits;
+    switch (deadline) {
+      case 'route':
+        return routeLimitMs;
+      case 'connect':
+        return connectTimeoutMs + workerMarginMs;
+      case 'answer':
+        return answerTimeoutMs + workerMarginMs;
+      case 'maxDuration':
+        return (this.#action?.maxDuration ?? 14_400) * 1000;
+      case 'release':
+        return releaseLimitMs;
+    }
+  }
+
+  #expired(deadline: CallDeadline): void {
+    if (deadline === 'maxDuration') return this.end('maxDuration');
+    if (deadline !== 'release') return this.end('mediaFailed', `no word within the ${deadline} limit`);
+    this.#log.error({ open: [...this.#open] }, 'media did not close in time');
+    this.#open.clear();
+    this.#releaseWhenEmpty();
+  }
+
+  #sinceStart(): number {
+    return Math.round(this.#context.clock.nowMs() - this.startedMs);
+  }
+
+  #guardedHandlers(handlers: InviteSessionHandlers): InviteSessionHandlers {
+    return {
+      confirmed: (answer) => this.#guard(() => handlers.confirmed?.(answer)),
+      offered: (offer) => this.#guard(() => handlers.offered?.(offer)) ?? { status: 500 },
+      ended: (end) => this.#guard(() => handlers.ended(end)),
+    };
+  }
+
+  /** A fault of ours ends this call and no other. */
+  #guard<T>(run: () => T): T | undefined {
+    try {
+      return run();
+    } catch (error) {
+      this.#log.error({ err: error }, 'internal error');
+      try {
+        this.end('internalError');
+      } catch (second) {
+        this.#log.error({ err: second }, 'internal error while ending');
+      }
+      return undefined;
+    }
+  }
+}
+
+function quality(rtp: RtpCounters | undefined, stream: StreamCounters | undefined): Record<string, unknown> {
+  return {
+    ...(rtp && {
+      packetsReceived: rtp.packetsReceived,
+      packetsSent: rtp.packetsSent,
+      packetsLost: rtp.packetsLost,
+      jitterMs: Math.round(rtp.jitterMs * 10) / 10,
+      rttMs: rtp.rttMs,
+    }),
+    ...(stream && { framesSent: stream.framesSent, droppedMs: stream.droppedMs, clears: stream.clears }),
+  };
+}

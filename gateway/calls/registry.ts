@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import type { SipHeader } from '../../protocol/sip/message.ts';
+import { headerValue } from '../../protocol/sip/message.ts';
+import { parseNameAddr } from '../../protocol/sip/name-addr.ts';
+import { parseUri } from '../../protocol/sip/uri.ts';
+import type { InviteSession, InviteSessionHandlers } from '../signaling/session.ts';
+import { Call, type CallContext, type CallHandlers, type CallParty } from './call.ts';
+import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+
+export interface RegistryOptions {
+  readonly nodeId: string;
+  readonly maxCalls: number;
+  readonly context: CallContext;
+  /** The calls' own events, after the registry's. */
+  readonly handlers: CallHandlers;
+  /** Every refusal without a call, by reason. */
+  counted(code: EndReason): void;
+}
+
+/** Every live call of this gateway, and whether it may take more. */
+export class CallRegistry {
+  readonly #options: RegistryOptions;
+  readonly #calls = new Map<string, Call>();
+  #draining = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get calls(): IterableIterator<Call> {
+    return this.#calls.values();
+  }
+
+  find(callId: string): Call | undefined {
+    return this.#calls.get(callId);
+  }
+
+  /** A new INVITE: becomes a call, or is refused with 503 where there is no room for one. */
+  invited(session: InviteSession): InviteSessionHandlers {
+    const { context, handlers, maxCalls, nodeId } = this.#options;
+    const refusal = this.#draining ? 'draining' : this.#calls.size >= maxCalls ? 'overload' : undefined;
+    if (refusal !== undefined) {
+      this.#options.counted(refusal);
+      const retryAfter: SipHeader = { name: 'Retry-After', value: '5' };
+      session.end({ status: endReasons[refusal].sipStatus, headers: [reasonHeader(refusal), retryAfter] });
+      return { ended: () => {} };
+    }
+    const callId = `${nodeId}-${randomBytes(12).toString('base64url')}`;
+    const call = new Call(callId, session, partyOf(session), context, {
+      answered: handlers.answered,
+      ending: handlers.ending,
+      ended: (ended) => {
+        this.#calls.delete(ended.callId);
+        handlers.ended(ended);
+        if (this.#calls.size === 0) this.#wakeIdle();
+      },
+    });
+    this.#calls.set(callId, call);
+    return call.start();
+  }
+
+  /** No new calls from now on; live ones go on. */
+  startDraining(): void {
+    this.#draining = true;
+  }
+
+  endAll(reason: EndReason): void {
+    for (const call of [...this.#calls.values()]) call.end(reason);
+  }
+
+  /** Resolves when no call is left, at once if there is none. */
+  whenIdle(): Promise<void> {
+    if (this.#calls.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #wakeIdle(): void {
+    const waiting = this.#idle;
+    this.#idle = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+/** Caller and callee as the stream server and the routes know them. */
+export function partyOf(session: Pick<InviteSession, 'invite'>): CallParty {
+  const sipHeaders: Record<string, string> = {};
+  for (const { name, value } of session.invite.headers) {
+    if (/^x-/i.test(name)) sipHeaders[name] = value;
+  }
+  const from = headerValue(session.invite, 'From');
+  return {
+    from: from === undefined ? 'anonymous' : userOf(parseNameAddr(from).uri),
+    to: userOf(session.invite.uri),
+    sipHeaders,
+  };
+}
+
+function userOf(uri: string): string {
+  const { user, host } = parseUri(uri);
+  return user ?? host;
+}

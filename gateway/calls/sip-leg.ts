@@ -1,0 +1,270 @@
+import { isIPv6 } from 'node:net';
+import type { Codec } from '../../codecs/codec.ts';
+import { ProtocolError } from '../../protocol/protocol-error.ts';
+import { writeAnswer } from '../../protocol/sdp/answer.ts';
+import { type Negotiated, negotiate } from '../../protocol/sdp/negotiate.ts';
+import { readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
+import { type RemoteMedia, readOffer } from '../../protocol/sdp/session-description.ts';
+import type { SipHeader } from '../../protocol/sip/message.ts';
+import type { MediaEvent, RtpCounters } from '../media/media-messages.ts';
+import type { MediaGroup } from '../media/media-pool.ts';
+import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
+import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+
+export interface SipLegSettings {
+  readonly codecs: readonly Codec[];
+  /** Bind address; an unspecified one is replaced in SDP by the address that faces the peer. */
+  readonly rtpAddress: string;
+  readonly externalAddress: string | undefined;
+  readonly symmetric: 'off' | 'auto' | 'on';
+}
+
+export interface SipLegHandlers {
+  /** The RTP port is bound; the leg can be answered. */
+  opened(): void;
+  /** Over by the phone's doing or by a failure. Not called after `end`. */
+  ended(reason: EndReason, detail?: string): void;
+  /** The RTP session is closed: the last event. */
+  closed(): void;
+  /** Something worth a line in the call's story. */
+  told(message: string, fields: Record<string, unknown>): void;
+}
+
+/** One phone: an INVITE session and the RTP endpoint that belongs to it. Offer/answer of RFC 3264 is decided here. */
+export class SipLeg {
+  readonly endpointId: string;
+  readonly #session: InviteSession;
+  readonly #settings: SipLegSettings;
+  readonly #handlers: SipLegHandlers;
+  readonly #media: MediaGroup;
+  /** The caller's offer and what came of it; undefined until the ACK answers an offer of ours. */
+  #offer: RemoteMedia | undefined;
+  #negotiated: Negotiated<Codec> | undefined;
+  #rtp: { readonly port: number; readonly rtcpPort: number } | undefined;
+  #sessionId: number;
+  #sessionVersion = 1;
+  /** The last SDP of ours, to be said again where the far side asks for an offer. */
+  #localSdp = '';
+  #ended = false;
+  #rtpState: 'none' | 'open' | 'closing' = 'none';
+  counters: RtpCounters | undefined;
+
+  /** Throws ProtocolError (400, 488) where the offer cannot be served; nothing has been opened then. */
+  constructor(options: {
+    readonly endpointId: string;
+    readonly session: InviteSession;
+    readonly media: MediaGroup;
+    readonly settings: SipLegSettings;
+    readonly handlers: SipLegHandlers;
+    readonly sessionId: number;
+  }) {
+    this.endpointId = options.endpointId;
+    this.#session = options.session;
+    this.#media = options.media;
+    this.#settings = options.settings;
+    this.#handlers = options.handlers;
+    this.#sessionId = options.sessionId;
+    if (options.session.offer !== undefined) {
+      this.#offer = readOffer(options.session.offer);
+      this.#negotiated = negotiate(this.#offer, { codecs: this.#settings.codecs });
+    }
+  }
+
+  get codec(): string | undefined {
+    return this.#negotiated?.codec.name;
+  }
+
+  /** Binds the RTP port; `opened` or `ended` follows. */
+  open(): void {
+    this.#rtpState = 'open';
+    this.#media.send({
+      type: 'openRtp',
+      endpointId: this.endpointId,
+      address: this.#bindAddress(),
+      rtcpMux: this.#negotiated?.rtcpMux ?? false,
+    });
+  }
+
+  ring(): void {
+    this.#session.progress(180);
+  }
+
+  /** 200 with our answer, or with an offer where the INVITE had none. The session runs from here on. */
+  answer(headers: readonly SipHeader[] = []): void {
+    if (this.#ended || this.#rtp === undefined) return;
+    if (this.#offer !== undefined && this.#negotiated !== undefined) {
+      this.#localSdp = writeAnswer(this.#offer, this.#negotiated, this.#localMedia());
+      this.#startRtp();
+    } else {
+      this.#localSdp = writeOffer(this.#localOffer());
+    }
+    this.#session.accept({ sdp: this.#localSdp, headers });
+  }
+
+  /** Final response, BYE or nothing, as the session's state wants, and the end of RTP. Idempotent. */
+  end(reason: EndReason, detail?: string): void {
+    if (!this.#ended) {
+      this.#ended = true;
+      const headers = [reasonHeader(reason, detail)];
+      if (endReasons[reason].sipStatus === 503) headers.push({ name: 'Retry-After', value: '5' });
+      this.#session.end({ status: endReasons[reason].sipStatus, headers });
+    }
+    if (this.#rtpState === 'open') {
+      this.#rtpState = 'closing';
+      this.#media.send({ type: 'closeRtp', endpointId: this.endpointId });
+    }
+  }
+
+  receiveMedia(event: MediaEvent): void {
+    switch (event.type) {
+      case 'rtpOpened':
+        this.#rtp = { port: event.port, rtcpPort: event.rtcpPort };
+        if (!this.#ended) this.#handlers.opened();
+        return;
+      case 'rtpFailed':
+        this.#rtpState = 'none';
+        this.#handlers.closed();
+        this.#endedByPeer(event.code === 'PORTSUSED' ? 'overload' : 'mediaFailed', event.message);
+        return;
+      case 'rtpStarted':
+        this.#handlers.told('caller audio started', {
+          source: `${event.source.address}:${event.source.port}`,
+        });
+        return;
+      case 'rtpTimeout':
+        this.#endedByPeer('rtpTimeout');
+        return;
+      case 'rtpClosed':
+        this.counters = event.counters;
+        this.#rtpState = 'none';
+        this.#handlers.closed();
+        // Unasked for: its worker died.
+        this.#endedByPeer('mediaFailed');
+        return;
+      default:
+    }
+  }
+
+  readonly sessionHandlers: InviteSessionHandlers = {
+    confirmed: (answer) => this.#confirm(answer),
+    offered: (offer) => this.#reoffer(offer),
+    ended: (end) => this.#sessionEnded(end),
+  };
+
+  /** The ACK of a late offer brings the answer; the ACK of an ordinary 200 brings nothing. */
+  #confirm(answer: string | undefined): void {
+    if (this.#ended || this.#negotiated !== undefined) return;
+    try {
+      if (answer === undefined)
+        throw new ProtocolError('no-answer', 'the ACK to an INVITE without SDP must carry an answer');
+      this.#negotiated = readAnswer(answer, this.#localOffer());
+      this.#startRtp();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#endedByPeer('noCodec', error.message);
+    }
+  }
+
+  /** re-INVITE or UPDATE: the new session replaces the old one whole, or nothing changes (RFC 3261 §14.2). */
+  #reoffer(text: string | undefined): ReturnType<NonNullable<InviteSessionHandlers['offered']>> {
+    if (text === undefined) return { answer: this.#localSdp };
+    try {
+      const offer = readOffer(text);
+      const negotiated = negotiate(offer, { codecs: this.#settings.codecs });
+      this.#offer = offer;
+      this.#negotiated = negotiated;
+      this.#sessionVersion++;
+      this.#localSdp = writeAnswer(offer, negotiated, this.#localMedia());
+      this.#startRtp();
+      this.#handlers.told('session changed by caller', {
+        codec: negotiated.codec.name,
+        direction: negotiated.direction,
+      });
+      return { answer: this.#localSdp };
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return refusalOf(error);
+    }
+  }
+
+  #startRtp(): void {
+    const negotiated = this.#negotiated;
+    if (negotiated === undefined) return;
+    const { codec, ...rest } = negotiated;
+    this.#media.send({
+      type: 'setRtpSession',
+      endpointId: this.endpointId,
+      session: { ...rest, codec: codec.name, symmetric: this.#settings.symmetric },
+    });
+  }
+
+  #sessionEnded(end: SessionEnd): void {
+    if (end.cause === 'local') return;
+    const reason = sessionEndReasons[end.cause];
+    this.#endedByPeer(reason, reason === 'internalError' ? end.cause : undefined);
+  }
+
+  #endedByPeer(reason: EndReason, detail?: string): void {
+    if (!this.#ended) this.#handlers.ended(reason, detail);
+  }
+
+  #bindAddress(): string {
+    const { rtpAddress } = this.#settings;
+    const peerIsIPv6 = isIPv6(this.#session.local.address);
+    // A bind address of the other family cannot reach this peer: the one that faces it can.
+    return isIPv6(rtpAddress) === peerIsIPv6 ? rtpAddress : this.#session.local.address;
+  }
+
+  #sdpAddress(): string {
+    const { externalAddress } = this.#settings;
+    if (externalAddress !== undefined) return externalAddress;
+    const bound = this.#bindAddress();
+    return bound === '0.0.0.0' || bound === '::' ? this.#session.local.address : bound;
+  }
+
+  #localMedia() {
+    const rtp = this.#rtp ?? { port: 9, rtcpPort: 9 };
+    return {
+      address: this.#sdpAddress(),
+      port: rtp.port,
+      rtcpPort: rtp.rtcpPort,
+      sessionId: this.#sessionId,
+      sessionVersion: this.#sessionVersion,
+    };
+  }
+
+  #localOffer() {
+    return {
+      ...this.#localMedia(),
+      codecs: this.#settings.codecs,
+      ptimeMs: 20,
+      direction: 'sendrecv' as const,
+      rtcpMux: false,
+    };
+  }
+}
+
+/** What the end of an inbound INVITE session means for the call. */
+const sessionEndReasons = {
+  bye: 'callerHangup',
+  cancel: 'cancelled',
+  noAck: 'noAck',
+  closed: 'shutdown',
+  // Outbound sessions only.
+  refused: 'internalError',
+  unreachable: 'internalError',
+} as const satisfies Record<Exclude<SessionEnd['cause'], 'local'>, EndReason>;
+
+/** How a session description that cannot be served is refused: 488 names why in a Warning (RFC 3261 §20.43). */
+export function refusalOf(error: ProtocolError): {
+  readonly status: number;
+  readonly headers: readonly SipHeader[];
+} {
+  const status = error.status ?? 488;
+  const code = error.code === 'no-common-codec' ? 305 : 399;
+  const text = error.message
+    .replace(/[^\x20-\x7e]/g, '?')
+    .replace(/["\\]/g, '\\$&')
+    .slice(0, 200);
+  return { status, headers: [{ name: 'Warning', value: `${code} callwire "${text}"` }] };
+}
