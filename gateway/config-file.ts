@@ -1,0 +1,106 @@
+import { readFile, stat } from 'node:fs/promises';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { SchemaPath } from '../protocol/schema-check.ts';
+import { ConfigError, type ConfigProblem } from './config-error.ts';
+import { errorCode, errorMessage } from './errors.ts';
+
+export interface ConfigFile {
+  readonly name: string;
+  readonly value: unknown;
+  /** Others than owner and group may read it. */
+  readonly readableByOthers: boolean;
+  /** Line of what stands at `path`, or of the nearest that encloses it. */
+  lineOf(path: SchemaPath): number | undefined;
+}
+
+const sizeBytesMax = 1_048_576;
+
+/** @throws ConfigError where it cannot be read or is no YAML. Undefined where it is not there and need not be. */
+export async function readConfigFile(
+  name: string,
+  { required }: { readonly required: boolean },
+): Promise<ConfigFile | undefined> {
+  let text: string;
+  let mode: number;
+  try {
+    const status = await stat(name);
+    if (status.size > sizeBytesMax) {
+      throw new ConfigError([
+        fileProblem(name, `a file of ${status.size} bytes`, `at most ${sizeBytesMax} bytes`),
+      ]);
+    }
+    mode = status.mode;
+    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(name));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const code = errorCode(error);
+    if (code === 'ENOENT' && !required) return undefined;
+    throw new ConfigError([
+      fileProblem(name, unreadable[code] ?? errorMessage(error), 'a readable YAML file'),
+    ]);
+  }
+  return { ...parseConfigFile(name, text), readableByOthers: (mode & 0o004) !== 0 };
+}
+
+/** @throws ConfigError with every place at which it is no YAML. */
+export function parseConfigFile(name: string, text: string): Omit<ConfigFile, 'readableByOthers'> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
+    throw new ConfigError(
+      faults.map(({ message, pos }) => ({
+        ...fileProblem(name, sentence(message), 'valid YAML'),
+        line: lines.linePos(pos[0]).line,
+      })),
+    );
+  }
+  try {
+    return {
+      name,
+      value: document.toJS({ maxAliasCount: 100 }) ?? {},
+      lineOf: (path) => lineOf(document, lines, path),
+    };
+  } catch (error) {
+    // More aliases than any person would write: a few lines that unfold into gigabytes.
+    throw new ConfigError([fileProblem(name, sentence(errorMessage(error)), 'fewer aliases')]);
+  }
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EISDIR: 'a directory',
+  EACCES: 'a file that we may not read',
+  ERR_ENCODING_INVALID_ENCODED_DATA: 'bytes that are no UTF-8',
+};
+
+function fileProblem(source: string, found: string, expected: string): ConfigProblem {
+  return { source, line: undefined, path: '', found, expected, advice: undefined };
+}
+
+function sentence(message: string): string {
+  const [first = ''] = message.split('\n');
+  return first.slice(0, 200);
+}
+
+function lineOf(document: Document, lines: LineCounter, path: SchemaPath): number | undefined {
+  let node: unknown = document.contents;
+  let offset = isMap(node) || isSeq(node) ? node.range?.[0] : undefined;
+  for (const step of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      if (pair === undefined) break;
+      if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node) && typeof step === 'number') {
+      const item: unknown = node.items[step];
+      if (item === undefined) break;
+      if (isScalar(item) || isMap(item) || isSeq(item) || isAlias(item)) offset = item.range?.[0] ?? offset;
+      node = item;
+    } else {
+      break;
+    }
+  }
+  return offset === undefined ? undefined : lines.linePos(offset).line;
+}

@@ -1,0 +1,272 @@
+import { isIP } from 'node:net';
+import { type Static, Type } from 'typebox';
+import type { CodecName } from '../codecs/codec.ts';
+import type { DeepReadonly, Formats } from '../protocol/schema-check.ts';
+import { connectStreamSchema } from '../protocol/svaml/connect-stream.ts';
+import { svamlFormats } from '../protocol/svaml/formats.ts';
+import { parseHttpListener, parseSipListener } from './listen-address.ts';
+import { logLevels } from './log.ts';
+import { parseEndpointPattern } from './routing/endpoint-pattern.ts';
+
+/** What the texts in the configuration must look like. */
+export const configFormats: Formats = {
+  ...svamlFormats,
+  'node-id': {
+    expected: 'at most 32 letters, digits, `-` and `_`',
+    accepts: (text) => /^[A-Za-z0-9_-]{1,32}$/.test(text),
+  },
+  'sip-listener': {
+    expected: 'PROTOCOL:ADDRESS:PORT such as udp:0.0.0.0:5060, tcp:127.0.0.1:5060 or "udp:[::1]:5060"',
+    accepts: (text) => parseSipListener(text) !== undefined,
+  },
+  'http-listener': {
+    expected: 'ADDRESS:PORT such as 127.0.0.1:8080 or "[::1]:8080"',
+    accepts: (text) => parseHttpListener(text) !== undefined,
+  },
+  'ip-address': { expected: 'an IPv4 or IPv6 address', accepts: (text) => isIP(text) !== 0 },
+  'ip-range': {
+    expected: 'an address or a range such as 10.0.0.0/8',
+    accepts: (text) => /^[0-9a-f:.]+(?:\/\d{1,3})?$/i.test(text) && isIP(text.replace(/\/.*/, '')) !== 0,
+  },
+  'http-url': {
+    expected: 'an http:// or https:// URL',
+    accepts: (text) => /^https?:\/\//i.test(text) && URL.canParse(text),
+  },
+  'sip-uri': { expected: 'a sip: or sips: URI', accepts: (text) => /^sips?:[^\s]+$/i.test(text) },
+  base64: {
+    expected: 'base64 of at least 8 bytes (make one with `openssl rand -base64 32`)',
+    accepts: (text) =>
+      /^(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text) &&
+      Buffer.from(text, 'base64').length >= 8,
+  },
+  'endpoint-pattern': {
+    expected: 'a pattern such as wss://*.example.com or ws://127.0.0.1:*',
+    accepts: (text) => parseEndpointPattern(text) !== undefined,
+  },
+  glob: {
+    expected: 'a pattern of visible characters in which * and ? stand for anything',
+    accepts: (text) => /^[\x21-\x7e]{1,256}$/.test(text),
+  },
+};
+
+const text = (description: string, options: object = {}) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 1_024,
+    expected: 'text of at least one character',
+    description,
+    ...options,
+  });
+/** The format says what is expected. */
+const formatted = (format: string, description: string, options: object = {}) =>
+  Type.String({ format, description, ...options });
+const flag = (description: string, value: boolean) => Type.Boolean({ description, default: value });
+const number = (description: string, minimum: number, maximum: number, value: number) =>
+  Type.Number({ description, minimum, maximum, default: value });
+const whole = (description: string, minimum: number, maximum: number, value: number) =>
+  Type.Integer({ description, minimum, maximum, default: value });
+const certificate = {
+  cert: text('File with the certificate chain, PEM.'),
+  key: text('File with its private key, PEM.'),
+};
+const later = { later: true };
+
+/** Codecs that this build of the configuration knows, and the order in which they are offered. */
+const codecs: CodecName[] = ['pcmu', 'pcma'];
+
+const sip = Type.Object(
+  {
+    listen: Type.Array(formatted('sip-listener', 'A SIP listener. Port 0 lets the system choose.'), {
+      minItems: 1,
+      maxItems: 32,
+      expected: 'a list of 1 to 32 listeners',
+      description: 'Where SIP is received.',
+      default: ['udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'],
+    }),
+    tls: Type.Optional(
+      Type.Object(certificate, { ...later, description: 'Certificate of the tls listeners.' }),
+    ),
+    externalAddress: Type.Optional(
+      formatted('ip-address', 'Put into Contact and SDP instead of the local address, behind NAT.', later),
+    ),
+    maxCalls: whole('Calls at a time; beyond it 503 with Retry-After.', 1, 100_000, 2_000),
+    auth: Type.Optional(
+      Type.Object(
+        {
+          realm: text('Realm of the digest challenge.', { default: 'callwire' }),
+          users: Type.Array(
+            Type.Object({ username: text('Name.'), password: text('Password.', { secret: true }) }),
+            { default: [] },
+          ),
+          required: flag('Every call needs digest, also from `sip.allow`.', false),
+        },
+        { ...later, description: 'Digest authentication of callers.' },
+      ),
+    ),
+    allow: Type.Optional(
+      Type.Array(formatted('ip-range', 'A range.'), {
+        ...later,
+        description: 'Sources that may call without digest; others are dropped silently.',
+      }),
+    ),
+  },
+  { default: {} },
+);
+
+const rtp = Type.Object(
+  {
+    address: formatted(
+      'ip-address',
+      'Address that RTP ports are bound to. With 0.0.0.0 the SDP carries the local address that faces the peer.',
+      { default: '0.0.0.0' },
+    ),
+    ports: Type.Tuple(
+      [
+        Type.Integer({ minimum: 0, maximum: 65_535, description: 'First port.' }),
+        Type.Integer({ minimum: 0, maximum: 65_535, description: 'Last port.' }),
+      ],
+      {
+        expected: 'a list of two ports, [first, last]',
+        description:
+          'RTP ports, first and last. Each call takes an even one and the odd one above it. [0, 0] lets the system choose.',
+        default: [10_000, 19_999],
+      },
+    ),
+    symmetric: Type.Enum(['off', 'auto', 'on'], {
+      default: 'auto',
+      description:
+        'Where audio is sent: off: where the SDP says; auto: where the first packets come from, if the SDP address cannot be right; on: always where the first packets come from.',
+    }),
+    timeout: number('No RTP for so many seconds ends the call; 0 never does.', 0, 86_400, 30),
+    srtp: Type.Enum(['off'], {
+      default: 'off',
+      later: ['optional', 'required'],
+      description: 'Encrypted RTP.',
+    }),
+    codecs: Type.Array(
+      Type.Enum(codecs as string[] as ['pcmu', 'pcma'], {
+        later: ['opus', 'g722', 'l16'],
+        description: 'A codec.',
+      }),
+      {
+        minItems: 1,
+        expected: 'a list of at least one codec',
+        description:
+          "Codecs that are accepted. The offerer's order decides; this order is ours when we offer.",
+        default: codecs,
+      },
+    ),
+  },
+  { default: {} },
+);
+
+const applications = Type.Array(
+  Type.Object({
+    key: text('Name of the application.'),
+    secret: formatted('base64', 'Its secret, base64.', { secret: true }),
+    callbackUrl: Type.Optional(formatted('http-url', 'Asked about incoming calls.', later)),
+    fallbackUrl: Type.Optional(formatted('http-url', 'Asked where the callbackUrl fails.', later)),
+    callbackTimeoutMs: Type.Optional(
+      Type.Integer({ ...later, minimum: 100, maximum: 60_000, description: 'Longest wait for a callback.' }),
+    ),
+  }),
+  { default: [], description: 'Who may use the HTTP API.' },
+);
+
+const trunk = Type.Object({
+  name: text('Name of the trunk.'),
+  uri: formatted('sip-uri', 'Where its calls go.'),
+  username: Type.Optional(text('User of the digest.')),
+  password: Type.Optional(text('Password of the digest.', { secret: true })),
+  register: flag('Register with it.', false),
+});
+
+const route = Type.Object({
+  to: formatted('glob', 'Pattern for the user part of the called URI.', { default: '*' }),
+  from: formatted('glob', "Pattern for the user part of the caller's URI.", { default: '*' }),
+  action: connectStreamSchema,
+  application: Type.Optional(text('Application whose callbackUrl decides.', later)),
+});
+
+const stream = Type.Object(
+  {
+    answerTimeoutMs: number('From `connect` sent to answer, busy or reject.', 10, 600_000, 10_000),
+    connectTimeoutMs: number('TCP, TLS and upgrade together.', 10, 600_000, 5_000),
+    idleTimeout: number('Seconds without anything from the server that end the call.', 0.05, 86_400, 60),
+    bufferBytes: whole(
+      'Audio of a call waiting to be played; the oldest is dropped beyond it.',
+      32_000,
+      1_000_000_000,
+      5_000_000,
+    ),
+    endpoints: Type.Object(
+      {
+        allow: Type.Array(formatted('endpoint-pattern', 'A pattern.'), {
+          maxItems: 1_000,
+          default: [],
+          description:
+            'Endpoints that may be named over the API; with an empty list all but private ones. A private address needs a pattern that names its host.',
+        }),
+        denyPrivate: flag('Refuse private addresses that `allow` does not name.', true),
+      },
+      { default: {} },
+    ),
+  },
+  { default: {} },
+);
+
+/** The whole of callwire.yaml. */
+export const configSchema = Type.Object({
+  node: Type.Object(
+    { id: formatted('node-id', 'Name of this gateway, part of every callId. Default: random.') },
+    { default: {} },
+  ),
+  sip,
+  rtp,
+  media: Type.Object(
+    {
+      workers: Type.Integer({
+        minimum: 1,
+        maximum: 256,
+        description: 'Media worker threads. Default: cores - 1, at least 1.',
+      }),
+    },
+    { default: {} },
+  ),
+  http: Type.Object(
+    {
+      listen: formatted('http-listener', 'Where the HTTP API is served.', { default: '127.0.0.1:8080' }),
+      tls: Type.Optional(Type.Object(certificate)),
+    },
+    { default: {} },
+  ),
+  applications,
+  trunks: Type.Optional(Type.Array(trunk, { ...later, description: 'Where calls can be placed.' })),
+  routes: Type.Optional(
+    Type.Array(route, {
+      maxItems: 10_000,
+      description:
+        'Where incoming calls go; the first match wins. Default: echo, tone, and all else to the echo bot.',
+    }),
+  ),
+  stream,
+  recording: Type.Optional(
+    Type.Object({ directory: text('Where recordings go.') }, { ...later, description: 'Recording.' }),
+  ),
+  cluster: Type.Optional(
+    Type.Object(
+      { nats: text('URL of the NATS server.') },
+      { ...later, description: 'Several gateways as one.' },
+    ),
+  ),
+  log: Type.Object(
+    { level: Type.Enum([...logLevels], { default: 'info', description: 'The least that is logged.' }) },
+    { default: {} },
+  ),
+});
+
+/** The configuration as it is used: every default filled in, what is optional undefined. Listeners stay texts;
+ *  `parseSipListener` and `parseHttpListener` read them. */
+export type Config = DeepReadonly<Static<typeof configSchema>>;
+
+export type Route = DeepReadonly<Static<typeof route>>;

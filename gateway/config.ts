@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { access, constants } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, relative, resolve } from 'node:path';
+import { checkSchema, pathText, type SchemaNode } from '../protocol/schema-check.ts';
+import { findConfigWarnings, findContradictions } from './config-contradictions.ts';
+import { readEnvironment } from './config-environment.ts';
+import { ConfigError, type ConfigProblem } from './config-error.ts';
+import { readConfigFile } from './config-file.ts';
+import { ConfigLayers } from './config-layers.ts';
+import { type Config, configFormats, configSchema, type Route } from './config-schema.ts';
+import { errorCode } from './errors.ts';
+
+export { ConfigError, type ConfigProblem, configProblemText } from './config-error.ts';
+export type { Config, Route } from './config-schema.ts';
+
+/** Any part of the configuration, not checked yet. */
+export type ConfigInput = Loose<Config>;
+
+type Loose<T> = T extends string
+  ? string
+  : T extends number
+    ? number
+    : T extends boolean
+      ? boolean
+      : T extends readonly (infer Item)[]
+        ? readonly Loose<Item>[]
+        : { readonly [Key in keyof T]?: Loose<T[Key]> };
+
+export interface ConfigSources {
+  /** Default: `callwire.yaml` in `directory`, if it is there. */
+  readonly file?: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** From the command line. Its routes come before the file's. */
+  readonly overrides?: ConfigInput;
+  /** Default: the working directory. */
+  readonly directory?: string;
+  /** Takes what is worth saying but no reason to refuse. */
+  readonly warn?: (sentence: string) => void;
+}
+
+/** The configuration out of file, environment and command line, the later before the earlier, with every default
+ *  filled in. File names in it are made absolute, from the configuration file's directory.
+ *  @throws ConfigError with everything that is wrong. */
+export async function loadConfig({
+  file: fileName,
+  env,
+  overrides = {},
+  directory = process.cwd(),
+  warn = () => {},
+}: ConfigSources): Promise<Config> {
+  const path = resolve(directory, fileName ?? 'callwire.yaml');
+  const shown = fileName ?? relative(directory, path);
+  const file = await readConfigFile(path, { required: fileName !== undefined });
+  const environment = readEnvironment(env, configSchema as SchemaNode);
+  const layers = new ConfigLayers({
+    base: computedDefaults(),
+    file: file === undefined ? undefined : { ...file, name: shown },
+    environment: environment.settings,
+    overrides,
+  });
+  const checked = check(layers);
+  const config = withFiles(checked.config, dirname(path));
+  const problems = [...environment.problems, ...checked.problems];
+  if (problems.length === 0) problems.push(...(await missingFiles(config, layers)));
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  if (file?.readableByOthers === true && config.applications.length > 0) {
+    warn(`${shown} holds secrets and can be read by every user of this machine; run chmod o-r on it`);
+  }
+  for (const sentence of findConfigWarnings(config)) warn(sentence);
+  return config;
+}
+
+/** The embedded default, with parts replaced. `routes` stays undefined: the embedded ones.
+ *  @throws ConfigError */
+export function defaultConfig(overrides: ConfigInput = {}): Config {
+  const { config, problems } = check(
+    new ConfigLayers({ base: computedDefaults(), file: undefined, environment: [], overrides }),
+  );
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** A route as `--route` writes it, `PATTERN=WS_URL`.
+ *  @throws ConfigError */
+export function routeFromFlag(text: string): Route {
+  const at = text.indexOf('=');
+  const to = text.slice(0, Math.max(0, at));
+  const endpoint = text.slice(at + 1);
+  if (to === '' || !configFormats.glob!.accepts(to) || !configFormats['stream-url']!.accepts(endpoint)) {
+    throw new ConfigError([
+      {
+        source: '--route',
+        line: undefined,
+        path: '',
+        found: JSON.stringify(text),
+        expected: 'PATTERN=WS_URL',
+        advice: "for instance 'echo*=ws://127.0.0.1:9000/'",
+      },
+    ]);
+  }
+  const action = { name: 'connectStream', destination: { type: 'Websocket', endpoint } };
+  return defaultConfig({ routes: [{ to, action }] }).routes![0]!;
+}
+
+/** Defaults that differ from machine to machine. */
+function computedDefaults(): ConfigInput {
+  return {
+    node: { id: `gw-${randomBytes(3).toString('hex')}` },
+    media: { workers: Math.min(256, Math.max(1, availableParallelism() - 1)) },
+  };
+}
+
+function check(layers: ConfigLayers): { config: Config; problems: ConfigProblem[] } {
+  const { value, problems } = checkSchema(configSchema, layers.merged, configFormats);
+  const config: Config = value;
+  const broken = problems.filter(({ kind }) => kind === 'invalid' || kind === 'missing');
+  const contradictions = findContradictions(
+    config,
+    broken.map(({ path }) => pathText(path)),
+  );
+  return {
+    config,
+    problems: [...problems, ...contradictions]
+      .map(({ path, found, expected, advice }) => ({ ...layers.sourceOf(path), found, expected, advice }))
+      .sort((a, b) => (a.line ?? 0) - (b.line ?? 0)),
+  };
+}
+
+function withFiles(config: Config, directory: string): Config {
+  const { tls } = config.http;
+  if (tls === undefined) return config;
+  const files = { cert: resolve(directory, tls.cert), key: resolve(directory, tls.key) };
+  return { ...config, http: { ...config.http, tls: files } };
+}
+
+async function missingFiles({ http }: Config, layers: ConfigLayers): Promise<ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
+  for (const [key, name] of Object.entries(http.tls ?? {})) {
+    try {
+      await access(name, constants.R_OK);
+    } catch (error) {
+      problems.push({
+        ...layers.sourceOf(['http', 'tls', key]),
+        found: `${JSON.stringify(name)} (${errorCode(error)})`,
+        expected: 'a file that can be read',
+        advice: undefined,
+      });
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,121 @@
+import { type Static, Type } from 'typebox';
+import { ProtocolError } from '../protocol-error.ts';
+import {
+  checkSchema,
+  type DeepReadonly,
+  pathText,
+  type SchemaPath,
+  type SchemaProblem,
+} from '../schema-check.ts';
+import { svamlFormats } from './formats.ts';
+
+export const streamSampleRatesHz = [8000, 16000, 24000, 44100, 48000, 96000] as const;
+
+export const maxDurationSecondsMax = 14_400;
+
+/** Keys and values together, in UTF-8. */
+const callHeadersBytesMax = 1_024;
+
+const streamUrl = { format: 'stream-url', expected: svamlFormats['stream-url']!.expected };
+
+/** The action that bridges a call to a customer's WebSocket server. */
+export const connectStreamSchema = Type.Object(
+  {
+    name: Type.Enum(['connectStream'], {
+      description: 'The action. `connectStream` bridges the call to a WebSocket server.',
+      later: ['connectSip', 'connectPstn', 'connectConf', 'runMenu', 'park', 'hangup', 'continue'],
+    }),
+    destination: Type.Object({
+      type: Type.Enum(['Websocket'], { caseless: true, description: 'Kind of server, in any case.' }),
+      endpoint: Type.String({ ...streamUrl, description: 'URL of the stream server.' }),
+    }),
+    streamingOptions: Type.Object(
+      {
+        version: Type.Enum([1], { default: 1, description: 'Version of the stream protocol.' }),
+        sampleRate: Type.Enum([...streamSampleRatesHz], {
+          default: 8000,
+          description: 'Samples per second of the PCM, both ways.',
+        }),
+        dialect: Type.Enum(['sinch'], {
+          default: 'sinch',
+          later: ['twilio', 'vonage', 'telnyx', 'asterisk', 'jambonz', 'audiosocket'],
+          description: 'Which messages the server speaks.',
+        }),
+        fallbackEndpoints: Type.Array(Type.String(streamUrl), {
+          default: [],
+          maxItems: 8,
+          expected: 'a list of at most 8 URLs',
+          description: 'Tried in order where the endpoint cannot be reached.',
+        }),
+      },
+      { default: {} },
+    ),
+    maxDuration: Type.Integer({
+      minimum: 1,
+      maximum: maxDurationSecondsMax,
+      default: maxDurationSecondsMax,
+      description: 'Longest duration of the call in seconds, from the answer.',
+    }),
+    callHeaders: Type.Array(
+      Type.Object({
+        key: Type.String({ minLength: 1, expected: 'text of at least one character' }),
+        value: Type.String(),
+      }),
+      {
+        default: [],
+        maxItems: 256,
+        expected: 'a list of {key, value}',
+        description: 'Told to the server in `connect`; at most 1024 bytes of keys and values in all.',
+      },
+    ),
+    authorization: Type.Optional(
+      Type.String({
+        format: 'header-value',
+        secret: true,
+        maxLength: 4_096,
+        description: 'Value of the Authorization header of the upgrade.',
+      }),
+    ),
+  },
+  { decidedBy: 'name' },
+);
+
+/** The action with every default filled in; `destination.type` in its canonical case. */
+export type ConnectStream = DeepReadonly<Static<typeof connectStreamSchema>>;
+
+/** @param path where the value stands, for messages (`action`).
+ *  @throws ProtocolError `bad-action`, status 400, for the first problem, with the path of the field. */
+export function checkConnectStream(value: unknown, path: string): ConnectStream {
+  const { value: action, problems } = checkSchema(connectStreamSchema, value, svamlFormats);
+  const problem = problems[0] ?? connectStreamProblems(action)[0];
+  if (problem !== undefined)
+    throw new ProtocolError('bad-action', problemText(problem, path), { status: 400 });
+  return action;
+}
+
+/** What the schema alone cannot say. Only for an action without schema problems. */
+export function connectStreamProblems(action: ConnectStream, path: SchemaPath = []): SchemaProblem[] {
+  const encoder = new TextEncoder();
+  const sizeBytes = action.callHeaders.reduce(
+    (sum, { key, value }) => sum + encoder.encode(key).length + encoder.encode(value).length,
+    0,
+  );
+  if (sizeBytes <= callHeadersBytesMax) return [];
+  return [
+    {
+      path: [...path, 'callHeaders'],
+      kind: 'invalid',
+      found: `${sizeBytes} bytes`,
+      expected: `at most ${callHeadersBytesMax} bytes of keys and values`,
+      advice: 'shorten them',
+    },
+  ];
+}
+
+/** `action.maxDuration must be a whole number from 1 to 14400, got 0`. */
+function problemText({ path, kind, expected, found, advice }: SchemaProblem, prefix: string): string {
+  const where = pathText([prefix, ...path]);
+  if (kind === 'unknown') return `${where} is not a known field, expected ${expected}`;
+  if (kind === 'later') return `${where} got ${found}, expected ${expected}: ${advice}`;
+  return `${where} must be ${expected}, got ${found}`;
+}
