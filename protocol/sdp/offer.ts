@@ -1,0 +1,112 @@
+import { dtmfFormat, type LocalFormat, type LocalMedia, writeDescription } from './local-description.ts';
+import {
+  canMux,
+  choosePtime,
+  findDtmf,
+  isFormatOf,
+  isServed,
+  mirrorDirection,
+  type Negotiated,
+  ptimeMsDefault,
+  refused,
+  type SdpCodec,
+} from './negotiate.ts';
+import { type MediaDirection, readDescription } from './session-description.ts';
+
+/** What we offer. Keep it until the answer comes. */
+export interface LocalOffer<C extends SdpCodec = SdpCodec> extends LocalMedia {
+  /** In our order of preference, at least one. */
+  readonly codecs: readonly C[];
+  /** Default 20. */
+  readonly ptimeMs?: number;
+  /** As seen from us. Default sendrecv. */
+  readonly direction?: MediaDirection;
+  /** Default false. */
+  readonly rtcpMux?: boolean;
+}
+
+/** One audio line with every codec and a telephone-event for each of their clock rates. Ends in CRLF. */
+export function writeOffer<C extends SdpCodec>(offer: LocalOffer<C>): string {
+  const { codecs, dtmf } = assignPayloadTypes(offer.codecs);
+  const formats: LocalFormat[] = [...codecs].map(([codec, payloadType]) => ({
+    payloadType,
+    encodingName: codec.encodingName,
+    rtpClockRateHz: codec.rtpClockRateHz,
+    channels: codec.channels,
+    fmtp: codec.fmtp,
+  }));
+  for (const [rtpClockRateHz, payloadType] of dtmf) formats.push(dtmfFormat(payloadType, rtpClockRateHz));
+  return writeDescription(offer, [
+    {
+      protocol: 'RTP/AVP',
+      formats,
+      ptimeMs: offer.ptimeMs ?? ptimeMsDefault,
+      direction: offer.direction ?? 'sendrecv',
+      rtcpMux: offer.rtcpMux ?? false,
+    },
+  ]);
+}
+
+/** Settles the answer to our offer: the first codec of its list that we offered. Throws `ProtocolError`: status 400
+ *  for a broken one, 488 with code `media-refused` (port 0) or `no-common-codec`. The call must then be ended with
+ *  ACK and BYE, as an answer cannot be refused. */
+export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalOffer<C>): Negotiated<C> {
+  const answer = readDescription(answerText);
+  const audio = answer.audio.find((candidate) => candidate.index === 0 && isServed(candidate));
+  if (audio === undefined)
+    throw refused('media-refused', 'our audio line accepted over RTP/AVP expected, got it refused');
+  const assigned = assignPayloadTypes(offer.codecs);
+  for (const format of audio.formats) {
+    const codec = offer.codecs.find((candidate) => isFormatOf(format, candidate));
+    const payloadTypeReceive = codec && assigned.codecs.get(codec);
+    if (codec === undefined || payloadTypeReceive === undefined) continue;
+    const dtmfPayloadTypeSend = findDtmf(audio.formats, codec.rtpClockRateHz)?.payloadType;
+    const rtcpMux =
+      offer.rtcpMux === true && audio.rtcpMux && canMux(format.payloadType, dtmfPayloadTypeSend);
+    return {
+      codec,
+      remote: audio.rtp,
+      remoteRtcp: rtcpMux ? audio.rtp : audio.rtcp,
+      payloadTypeSend: format.payloadType,
+      payloadTypeReceive,
+      dtmfPayloadTypeSend,
+      dtmfPayloadTypeReceive:
+        dtmfPayloadTypeSend === undefined ? undefined : assigned.dtmf.get(codec.rtpClockRateHz),
+      ptimeMs: choosePtime(audio, offer.ptimeMs),
+      direction: mirrorDirection(audio.direction, offer.direction),
+      rtcpMux,
+      lineIndex: audio.index,
+    };
+  }
+  throw refused('no-common-codec', 'one of the codecs that we offered expected in the answer, got none');
+}
+
+/** The same codec always gets the same number, whatever is offered beside it: in a session a payload type must not
+ *  change its meaning (RFC 3264 §8.3.2). */
+const dynamicPayloadTypes: Readonly<Record<string, number>> = {
+  'l16/8000/1': 96,
+  'l16/16000/1': 97,
+  'telephone-event/8000/1': 101,
+  'telephone-event/16000/1': 102,
+  'telephone-event/48000/1': 110,
+  'opus/48000/2': 111,
+};
+const payloadTypeFree = 112;
+
+function assignPayloadTypes<C extends SdpCodec>(
+  codecs: readonly C[],
+): { codecs: Map<C, number>; dtmf: Map<number, number> } {
+  const assigned = { codecs: new Map<C, number>(), dtmf: new Map<number, number>() };
+  let free = payloadTypeFree;
+  const dynamic = (encodingName: string, rtpClockRateHz: number, channels: number) =>
+    dynamicPayloadTypes[`${encodingName.toLowerCase()}/${rtpClockRateHz}/${channels}`] ?? free++;
+  for (const codec of codecs) {
+    assigned.codecs.set(
+      codec,
+      codec.payloadTypeStatic ?? dynamic(codec.encodingName, codec.rtpClockRateHz, codec.channels),
+    );
+    if (!assigned.dtmf.has(codec.rtpClockRateHz))
+      assigned.dtmf.set(codec.rtpClockRateHz, dynamic('telephone-event', codec.rtpClockRateHz, 1));
+  }
+  return assigned;
+}
