@@ -1,0 +1,15 @@
+// Writes codecs/resampler-kernel-bytes.ts from resampler-kernel.wat. Needs `wabt`, see README.md.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const wabt = await createRequire(process.env.WABT_FROM ?? import.meta.url)('wabt')();
+const source = readFileSync(new URL('resampler-kernel.wat', import.meta.url), 'utf8');
+const module = wabt.parseWat('resampler-kernel.wat', source, { simd: true });
+module.validate();
+const base64 = Buffer.from(module.toBinary({}).buffer).toString('base64');
+const lines = base64.match(/.{1,96}/g).map((line) => `  '${line}'`);
+writeFileSync(
+  new URL('../resampler-kernel-bytes.ts', import.meta.url),
+  `/** codecs/wasm/resampler-kernel.wat as a module, base64. Made by codecs/wasm/regenerate.mjs; do not edit. */\n` +
+    `export const resamplerKernelBase64 =\n${lines.join(' +\n')};\n`,
+);
