@@ -135,15 +135,18 @@ class MessageHead {
     this.#fault ??= { code, message, status };
   }
 
-  finish(body: Uint8Array): SipMessage {
+  /** The first fault as an error, undefined for a sound head. */
+  error(): SipParseError | undefined {
     const fault = this.#fault;
-    if (fault !== undefined) {
-      if (this.#method === undefined) throw new SipParseError(fault.code, fault.message);
-      throw new SipParseError(fault.code, fault.message, {
-        status: fault.status,
-        partial: this.#request(emptyBody),
-      });
-    }
+    if (fault === undefined) return undefined;
+    if (this.#method === undefined) return new SipParseError(fault.code, fault.message);
+    const partial = this.#request(emptyBody);
+    return new SipParseError(fault.code, fault.message, { status: fault.status, partial });
+  }
+
+  finish(body: Uint8Array): SipMessage {
+    const error = this.error();
+    if (error !== undefined) throw error;
     if (this.#method !== undefined) return this.#request(body);
     return {
       kind: 'response',
@@ -257,7 +260,8 @@ class MessageHead {
 
 export type { MessageHead };
 
-function decodeHead(buffer: Buffer, start: number, end: number): string {
+/** Bytes of a head as text: UTF-8, in the faster way where it is ASCII. */
+export function decodeHead(buffer: Buffer, start: number, end: number): string {
   return isAscii(buffer.subarray(start, end))
     ? buffer.toString('latin1', start, end)
     : buffer.toString('utf8', start, end);
