@@ -87,7 +87,7 @@ const sip = Type.Object(
       Type.Object(certificate, { ...later, description: 'Certificate of the tls listeners.' }),
     ),
     externalAddress: Type.Optional(
-      formatted('ip-address', 'Put into Contact and SDP instead of the local address, behind NAT.', later),
+      formatted('ip-address', 'Put into Contact and SDP instead of the local address, behind NAT.'),
     ),
     maxCalls: whole('Calls at a time; beyond it 503 with Retry-After.', 1, 100_000, 2_000),
     auth: Type.Optional(
