@@ -1,5 +1,3 @@
-import { reasonPhraseOf } from './reason-phrases.ts';
-
 /** SIP messages as values. RFC 3261 §7. Header names are compared without case and in their long form:
  *  the parser expands compact forms (`v` → `Via`), the serializer writes what it is given. */
 
@@ -72,66 +70,12 @@ export function createRequest({
   return { kind: 'request', method, uri, headers: withContentType(headers, contentType, body), body };
 }
 
-export interface NewResponse {
-  readonly status: number;
-  /** The usual one by default. */
-  readonly reasonPhrase?: string;
-  /** Added to To where the request brought no tag and the status is not 100. */
-  readonly toTag?: string | undefined;
-  /** Beyond those copied from the request. */
-  readonly headers?: readonly SipHeader[];
-  readonly body?: Uint8Array;
-  readonly contentType?: string;
-}
-
-/** The response with what must be copied from its request: Via, From, To, Call-ID, CSeq; Timestamp in 100;
- *  Record-Route where a dialog begins. The top Via is copied as it is: stamp it on receipt (`stampSource`).
- *  RFC 3261 §8.2.6, §12.1.1. */
-export function createResponse(request: SipRequest, response: NewResponse): SipResponse {
-  const { status, reasonPhrase = reasonPhraseOf(status), toTag, body = emptyBody, contentType } = response;
-  const startsDialog = status > 100 && status < 300;
-  const headers: SipHeader[] = [];
-  for (const header of request.headers) {
-    switch (header.name) {
-      case 'Via':
-      case 'From':
-      case 'Call-ID':
-      case 'CSeq':
-        headers.push(header);
-        break;
-      case 'To': {
-        const needsTag = toTag !== undefined && status !== 100 && !hasTag(header.value);
-        headers.push(needsTag ? { name: 'To', value: `${header.value};tag=${toTag}` } : header);
-        break;
-      }
-      case 'Record-Route':
-        if (startsDialog) headers.push(header);
-        break;
-      case 'Timestamp':
-        if (status === 100) headers.push(header);
-        break;
-    }
-  }
-  if (response.headers !== undefined) headers.push(...response.headers);
-  return {
-    kind: 'response',
-    status,
-    reasonPhrase,
-    headers: withContentType(headers, contentType, body),
-    body,
-  };
-}
-
-function withContentType(
+/** The headers, with a Content-Type where there is a body. */
+export function withContentType(
   headers: readonly SipHeader[],
   contentType: string | undefined,
   body: Uint8Array,
 ): readonly SipHeader[] {
   if (contentType === undefined || body.length === 0) return headers;
   return [...headers, { name: 'Content-Type', value: contentType }];
-}
-
-/** Also on values that do not parse, since bad requests are answered too. */
-function hasTag(to: string): boolean {
-  return /;\s*tag\s*=/i.test(to.slice(to.lastIndexOf('>') + 1));
 }
