@@ -1,0 +1,119 @@
+import { ConfigError, loadConfig } from '../config.ts';
+import { errorCode, errorMessage } from '../errors.ts';
+import { hostPortText, parseHttpListener } from '../listen-address.ts';
+import { type ExitStatus, exitStatus } from './exit-status.ts';
+
+/** Where `callwire calls`, `hangup` and `drain` find the gateway, and how they answer. */
+export interface AdminOptions {
+  /** `HOST:PORT` or a URL. Default: `http.listen` of the configuration. */
+  readonly http?: string;
+  /** Application key and secret. Default: the first application of the configuration. */
+  readonly key?: string;
+  readonly secret?: string;
+  /** Configuration file; default as for `serve`. */
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Standard output or error. */
+export interface Output {
+  write(text: string): unknown;
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  /** Parsed JSON, undefined where the body was none. */
+  readonly body: unknown;
+}
+
+const answerLimitMs = 10_000;
+
+/** Sends one request to the gateway's API and hands a good answer to `show`, which gives the exit status. What goes
+ *  wrong is said on `err`. Never rejects. */
+export async function askGateway(
+  options: AdminOptions,
+  request: { readonly method: string; readonly path: string },
+  err: Output,
+  show: (answer: AdminAnswer) => ExitStatus,
+): Promise<ExitStatus> {
+  let target: Target;
+  try {
+    target = await findTarget(options);
+  } catch (error) {
+    err.write(`${errorMessage(error)}\n`);
+    return error instanceof ConfigError ? exitStatus.config : exitStatus.usage;
+  }
+  let answer: AdminAnswer;
+  try {
+    answer = await send(target, request);
+  } catch (error) {
+    err.write(`no gateway answers at ${target.url}: ${reason(error)}; is it running, and is --http right?\n`);
+    return exitStatus.unreachable;
+  }
+  if (answer.status < 400) return show(answer);
+  const { message = 'no reason given' } = (answer.body ?? {}) as { readonly message?: string };
+  err.write(`${target.url} answered ${answer.status}: ${printable(String(message))}\n`);
+  return exitStatus.failed;
+}
+
+/** What others wrote, safe for a terminal. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?');
+}
+
+interface Target {
+  readonly url: string;
+  readonly credentials: { readonly key: string; readonly secret: string } | undefined;
+}
+
+async function findTarget({
+  http,
+  key,
+  secret,
+  config: file,
+  env = process.env,
+}: AdminOptions): Promise<Target> {
+  const given = key !== undefined && secret !== undefined ? { key, secret } : undefined;
+  if (http !== undefined) return { url: targetUrl(http), credentials: given };
+  const config = await loadConfig({ env, ...(file !== undefined && { file }) });
+  const { address, port } = parseHttpListener(config.http.listen)!;
+  const facing = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
+  return {
+    url: `${config.http.tls === undefined ? 'http' : 'https'}://${hostPortText({ address: facing, port })}`,
+    credentials: given ?? config.applications[0],
+  };
+}
+
+function targetUrl(text: string): string {
+  const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  if (!URL.canParse(url))
+    throw new Error(`--http: found ${JSON.stringify(text)}, expected HOST:PORT or a URL`);
+  return new URL(url).origin;
+}
+
+async function send(
+  { url, credentials }: Target,
+  { method, path }: { readonly method: string; readonly path: string },
+): Promise<AdminAnswer> {
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (credentials !== undefined) {
+    const pair = Buffer.from(`${credentials.key}:${credentials.secret}`).toString('base64');
+    headers.authorization = `Basic ${pair}`;
+  }
+  const signal = AbortSignal.timeout(answerLimitMs);
+  const response = await fetch(url + path, { method, headers, signal, redirect: 'error' });
+  const text = await response.text();
+  try {
+    return { status: response.status, body: JSON.parse(text) as unknown };
+  } catch {
+    return { status: response.status, body: undefined };
+  }
+}
+
+/** `fetch` says only "fetch failed"; what failed is in its cause. */
+function reason(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = errorCode(cause);
+  return code === 'UNKNOWN' ? errorMessage(cause) : code;
+}
