@@ -1,0 +1,344 @@
+import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
+import type { Codec, CodecName } from '../../codecs/codec.ts';
+import { writeAnswer } from '../../protocol/sdp/answer.ts';
+import { type Negotiated, negotiate } from '../../protocol/sdp/negotiate.ts';
+import { type LocalOffer, readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
+import { readDescription } from '../../protocol/sdp/session-description.ts';
+import {
+  headerValue,
+  type SipHeader,
+  type SipMessage,
+  type SipResponse,
+} from '../../protocol/sip/message.ts';
+import type { Clock, Timer } from '../clock.ts';
+import { errorMessage } from '../errors.ts';
+import type { AudioDirection, RtpSession } from '../media/media-messages.ts';
+import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
+import { type AudioSource, createPlayer, createTonePlayer, silence } from './phone-audio.ts';
+import type { PhoneRtp, PhoneRtpEvent, PhoneRtpResult, RtpTrouble } from './phone-rtp.ts';
+import { convertRate } from './rate-conversion.ts';
+
+/** What the phone says, offers and does during a call, whoever placed it. */
+export interface TalkOptions {
+  /** In order of preference. Default: all that this build has. */
+  readonly codecs?: readonly CodecName[];
+  readonly ptimeMs?: number;
+  readonly rtcpMux?: boolean;
+  /** Spoken once from the answer on; silence before and after. */
+  readonly play?: { readonly pcm: Int16Array; readonly sampleRateHz: number };
+  /** Spoken instead, all along; 0 dBFS is a sine of full scale. */
+  readonly playTone?: { readonly frequencyHz: number; readonly levelDbfs: number };
+  /** RFC 4733 digits, `w` for 500 ms; begin half a second after the answer. */
+  readonly dtmf?: string;
+  /** Hangs up so long after the answer. Default: never. */
+  readonly durationMs?: number;
+  /** Longest recording. Default 300. */
+  readonly recordSeconds?: number;
+  readonly trouble?: RtpTrouble;
+}
+
+export interface CallResult extends PhoneRtpResult {
+  /** `failed`: answered, but with a session description that the phone could not use. */
+  readonly outcome: 'completed' | 'refused' | 'cancelled' | 'unreachable' | 'failed';
+  /** The final response to the INVITE. */
+  readonly status: number | undefined;
+  readonly reasonPhrase: string | undefined;
+  /** Reason header of the refusal or of the BYE that came. */
+  readonly reasonHeader: string | undefined;
+  readonly endedBy: 'phone' | 'farSide' | undefined;
+  /** In words, where it was unreachable or failed. */
+  readonly message: string | undefined;
+  readonly sipCallId: string;
+  /** From the INVITE to the first 180 or 183, and to the 200. */
+  readonly ringingMs: number | undefined;
+  readonly setupMs: number | undefined;
+  /** From the 200 to the end. */
+  readonly durationMs: number;
+  readonly codec: CodecName | undefined;
+  readonly timeline: readonly TimelineEntry[];
+}
+
+/** Something that happened, `atMs` after the call began. */
+export interface TimelineEntry {
+  readonly atMs: number;
+  readonly direction: 'sent' | 'received' | 'noted';
+  readonly what: string;
+}
+
+const dtmfDelayMs = 500;
+const timelineEntriesMax = 500;
+
+/** One call of the test phone, from either side. `ended` gives the result, exactly once, and never rejects. */
+export class PhoneCall {
+  readonly ended: Promise<CallResult>;
+  /** Settles with the first final response: true where it was a 200. */
+  readonly answered: Promise<boolean>;
+  readonly #clock: Clock;
+  readonly #rtp: PhoneRtp;
+  readonly #options: TalkOptions;
+  readonly #codecs: readonly Codec[];
+  readonly #startedMs: number;
+  readonly #sessionId: string;
+  readonly #timeline: TimelineEntry[] = [];
+  readonly #timers: Timer[] = [];
+  #sessionVersion = 1;
+  #session: InviteSession | undefined;
+  #localAddress = '';
+  #offer: LocalOffer<Codec> | undefined;
+  #negotiated: Negotiated<Codec> | undefined;
+  #response: SipResponse | undefined;
+  #ringingMs: number | undefined;
+  #answeredMs: number | undefined;
+  #failure: string | undefined;
+  #hungUp = false;
+  #resolveEnded: (result: CallResult) => void = () => {};
+  #resolveAnswered: (answered: boolean) => void = () => {};
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly rtp: PhoneRtp;
+    readonly talk: TalkOptions;
+    readonly random: () => number;
+  }) {
+    this.#clock = options.clock;
+    this.#rtp = options.rtp;
+    this.#options = options.talk;
+    this.#codecs = codecsOf(options.talk.codecs);
+    this.#startedMs = options.clock.nowMs();
+    this.#sessionId = String(Math.floor(options.random() * 0xffff_ffff));
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.answered = new Promise((resolve) => {
+      this.#resolveAnswered = resolve;
+    });
+  }
+
+  get session(): InviteSession | undefined {
+    return this.#session;
+  }
+
+  attach(session: InviteSession): void {
+    this.#session = session;
+  }
+
+  /** Cancels, or hangs up. */
+  hangUp(headers: readonly SipHeader[] = []): void {
+    if (this.#hungUp) return;
+    this.#hungUp = true;
+    this.#session?.end({ status: 603, headers });
+  }
+
+  /** Runs `action` so long from now, unless the call ends first. */
+  after(delayMs: number | undefined, action: () => void): void {
+    if (delayMs !== undefined) this.#timers.push(this.#clock.after(delayMs, action));
+  }
+
+  /** Queues RFC 4733 digits; false where telephone-event was not agreed. */
+  sendDigits(digits: string): boolean {
+    return this.#rtp.sendDigits(digits);
+  }
+
+  /** re-INVITE with another direction, as hold and resume do. Resolves with the status of the answer. */
+  async changeDirection(direction: AudioDirection): Promise<number> {
+    if (this.#session === undefined || this.#negotiated === undefined) return 481;
+    this.#sessionVersion++;
+    const offer = this.#createOffer([this.#negotiated.codec], direction);
+    const result = await this.#session.reinvite(writeOffer(offer));
+    if ('status' in result) return result.status;
+    this.#negotiated = readAnswer(result.answer, offer);
+    this.#rtp.changeSession(rtpSessionOf(this.#negotiated));
+    return 200;
+  }
+
+  /** SDP of our INVITE. */
+  writeOffer(localAddress: string): string {
+    this.#localAddress = localAddress;
+    this.#offer = this.#createOffer(this.#codecs, 'sendrecv');
+    return writeOffer(this.#offer);
+  }
+
+  /** SDP of our 200. Throws `ProtocolError` where nothing fits. */
+  writeAnswer(offerText: string, localAddress: string): string {
+    this.#localAddress = localAddress;
+    const offer = readDescription(offerText);
+    const { ptimeMs } = this.#options;
+    const local = { codecs: this.#codecs, ...(ptimeMs === undefined ? {} : { ptimeMs }) };
+    this.#negotiated = negotiate(offer, local);
+    return writeAnswer(offer, this.#negotiated, this.#localMedia());
+  }
+
+  /** For the session of an outbound call. */
+  get outboundHandlers(): InviteSessionHandlers {
+    return {
+      ...this.#commonHandlers(),
+      progressed: () => {
+        this.#ringingMs ??= this.#elapsedMs();
+      },
+      accepted: (response, answer) => {
+        this.#response = response;
+        this.#answeredMs = this.#clock.nowMs();
+        this.#resolveAnswered(true);
+        this.#takeAnswer(answer);
+      },
+    };
+  }
+
+  /** For the session of an inbound call, whose 200 carried the answer. */
+  get inboundHandlers(): InviteSessionHandlers {
+    return this.#commonHandlers();
+  }
+
+  /** Inbound: the 200 was sent. */
+  talk(): void {
+    this.#answeredMs ??= this.#clock.nowMs();
+    this.#resolveAnswered(true);
+    this.#startAudio();
+  }
+
+  noteMessage(direction: 'in' | 'out', message: SipMessage): void {
+    this.#note(
+      direction === 'in' ? 'received' : 'sent',
+      message.kind === 'request' ? message.method : `${message.status} ${message.reasonPhrase}`,
+    );
+  }
+
+  noteAudio(event: PhoneRtpEvent): void {
+    if (event.type === 'firstPacket') this.#note('noted', 'first RTP packet');
+    else if (event.type === 'firstSound') this.#note('noted', 'first sound');
+    else this.#note('noted', 'digit');
+  }
+
+  #commonHandlers(): InviteSessionHandlers {
+    return {
+      offered: (offer) => this.#takeReoffer(offer),
+      ended: (end) => this.#finish(end),
+    };
+  }
+
+  #takeAnswer(answer: string | undefined): void {
+    try {
+      if (answer === undefined) throw new Error('the 200 carried no session description');
+      this.#negotiated = readAnswer(answer, this.#offer!);
+    } catch (error) {
+      this.#failure = errorMessage(error);
+      this.hangUp();
+      return;
+    }
+    this.#startAudio();
+  }
+
+  #takeReoffer(offer: string | undefined): { readonly answer: string } | { readonly status: number } {
+    if (offer === undefined || this.#negotiated === undefined) return { status: 488 };
+    try {
+      this.#sessionVersion++;
+      const answer = this.writeAnswer(offer, this.#localAddress);
+      this.#rtp.changeSession(rtpSessionOf(this.#negotiated));
+      return { answer };
+    } catch {
+      return { status: 488 };
+    }
+  }
+
+  #startAudio(): void {
+    const negotiated = this.#negotiated!;
+    const { dtmf, durationMs } = this.#options;
+    this.#rtp.start(rtpSessionOf(negotiated), negotiated.codec, (rateHz) => this.#createSource(rateHz));
+    if (dtmf !== undefined) this.after(dtmfDelayMs, () => this.sendDigits(dtmf));
+    this.after(durationMs, () => this.hangUp());
+  }
+
+  #createSource(sampleRateHz: number): AudioSource {
+    const { play, playTone } = this.#options;
+    if (play !== undefined) return createPlayer(convertRate(play.pcm, play.sampleRateHz, sampleRateHz));
+    return playTone === undefined ? silence : createTonePlayer({ ...playTone, sampleRateHz });
+  }
+
+  #createOffer(codecs: readonly Codec[], direction: AudioDirection): LocalOffer<Codec> {
+    const { ptimeMs, rtcpMux = true } = this.#options;
+    return {
+      ...this.#localMedia(),
+      codecs,
+      direction,
+      rtcpMux,
+      ...(ptimeMs === undefined ? {} : { ptimeMs }),
+    };
+  }
+
+  #localMedia() {
+    const { port } = this.#rtp;
+    return {
+      address: this.#localAddress,
+      port,
+      rtcpPort: port,
+      sessionId: this.#sessionId,
+      sessionVersion: this.#sessionVersion,
+    };
+  }
+
+  #finish(end: SessionEnd): void {
+    const endedMs = this.#clock.nowMs();
+    for (const timer of this.#timers) timer.cancel();
+    this.#resolveAnswered(false);
+    const answeredMs = this.#answeredMs;
+    const final = end.cause === 'refused' ? end.response : this.#response;
+    this.#resolveEnded({
+      ...this.#rtp.close(),
+      outcome: this.#outcomeOf(end),
+      status: final?.status,
+      reasonPhrase: final?.reasonPhrase,
+      reasonHeader: reasonOf(end),
+      endedBy: endedByOf(end),
+      message: this.#failure ?? (end.cause === 'unreachable' ? end.message : undefined),
+      sipCallId: this.#session?.sipCallId ?? '',
+      ringingMs: this.#ringingMs,
+      setupMs: answeredMs === undefined ? undefined : answeredMs - this.#startedMs,
+      durationMs: answeredMs === undefined ? 0 : endedMs - answeredMs,
+      codec: this.#negotiated?.codec.name,
+      timeline: this.#timeline,
+    });
+  }
+
+  #outcomeOf(end: SessionEnd): CallResult['outcome'] {
+    if (this.#failure !== undefined) return 'failed';
+    if (this.#answeredMs !== undefined) return 'completed';
+    if (end.cause === 'unreachable') return 'unreachable';
+    return this.#hungUp || end.cause === 'cancel' || end.cause === 'local' ? 'cancelled' : 'refused';
+  }
+
+  #note(direction: TimelineEntry['direction'], what: string): void {
+    if (this.#timeline.length >= timelineEntriesMax) return;
+    this.#timeline.push({ atMs: this.#elapsedMs(), direction, what });
+  }
+
+  #elapsedMs(): number {
+    return this.#clock.nowMs() - this.#startedMs;
+  }
+}
+
+function codecsOf(names: readonly CodecName[] | undefined): readonly Codec[] {
+  if (names === undefined) return catalogue;
+  return names.map((name) => {
+    const codec = codecNamed(name);
+    if (codec === undefined)
+      throw new RangeError(
+        `codec ${name} is not in this build, which has ${catalogue.map((known) => known.name).join(', ')}`,
+      );
+    return codec;
+  });
+}
+
+function rtpSessionOf(negotiated: Negotiated<Codec>): RtpSession {
+  const { codec, lineIndex: _, ...session } = negotiated;
+  return { ...session, codec: codec.name, symmetric: 'off' };
+}
+
+function reasonOf(end: SessionEnd): string | undefined {
+  if (end.cause === 'refused') return headerValue(end.response, 'Reason');
+  return end.cause === 'bye' || end.cause === 'cancel' ? headerValue(end.request, 'Reason') : undefined;
+}
+
+function endedByOf(end: SessionEnd): CallResult['endedBy'] {
+  if (end.cause === 'local' || end.cause === 'closed') return 'phone';
+  return end.cause === 'unreachable' ? undefined : 'farSide';
+}
