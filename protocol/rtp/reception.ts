@@ -59,13 +59,13 @@ export class Reception {
     let changed = false;
     if (header.ssrc !== this.ssrc) {
       changed = this.ssrc !== undefined;
-      this.#beginSource(header.ssrc);
+      this.#beginSource(header.ssrc, this.#expectedNow());
       this.#tracker.reset();
     }
     const verdict = this.#tracker.receive(header.sequence);
     if (verdict === 'probation' || verdict === 'jumped') return verdict;
     if (verdict === 'restarted') {
-      this.#beginSource(header.ssrc);
+      this.#beginSource(header.ssrc, this.#tracker.expectedBefore);
       changed = true;
     }
     this.#received++;
@@ -125,11 +125,15 @@ export class Reception {
   }
 
   #lostNow(): number {
-    return Math.max(0, this.#expectedNow() - (this.#received - this.#duplicate));
+    return this.#lostOf(this.#expectedNow());
   }
 
-  #beginSource(ssrc: number): void {
-    this.#lostBefore += this.#lostNow();
+  #lostOf(expected: number): number {
+    return Math.max(0, expected - (this.#received - this.#duplicate));
+  }
+
+  #beginSource(ssrc: number, expectedBefore: number): void {
+    this.#lostBefore += this.#lostOf(expectedBefore);
     this.#receivedBefore += this.#received - this.#duplicate;
     this.ssrc = ssrc;
     this.#received = 0;

@@ -17,6 +17,8 @@ export class SequenceTracker {
   extendedMax = 0;
   /** Extended number of the packet given last, where its verdict was `first`, `next`, `behind` or `restarted`. */
   extended = 0;
+  /** After `restarted`: how many packets the stream before it should have had. */
+  expectedBefore = 0;
 
   readonly #probationPackets: number;
   #probationLeft: number;
@@ -72,6 +74,7 @@ export class SequenceTracker {
   }
 
   #start(sequence: number): void {
+    this.expectedBefore = this.#started ? this.extendedMax - this.extendedFirst + 1 : 0;
     this.#started = true;
     this.#confirming = -1;
     this.extendedFirst = sequence;
