@@ -137,7 +137,7 @@ function listenersAmongRtpPorts({ sip, rtp }: Config): Contradiction[] {
   const [first, last] = rtp.ports;
   return sip.listen.flatMap((text, index) => {
     const at = parseSipListener(text);
-    if (at?.protocol !== 'udp' || at.port < first || at.port > last || last === 0 || at.port === 0) return [];
+    if (first === 0 || at?.protocol !== 'udp' || at.port < first || at.port > last) return [];
     const expected = `a port outside of rtp.ports [${first}, ${last}]`;
     return [{ path: ['sip', 'listen', index], found: JSON.stringify(text), expected }];
   });

@@ -86,7 +86,7 @@ function wantsText(schema: SchemaNode): boolean {
 /** What is no YAML stays text, and the check of the settings says what was expected instead. */
 function readYaml(text: string): unknown {
   try {
-    return parse(text, { maxAliasCount: 0, logLevel: 'silent' }) as unknown;
+    return parse(text, { maxAliasCount: 0, logLevel: 'error' }) as unknown;
   } catch {
     return text;
   }

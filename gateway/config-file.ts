@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { SchemaPath } from '../protocol/schema-check.ts';
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { foundText, type SchemaPath } from '../protocol/schema-check.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
 import { errorCode, errorMessage } from './errors.ts';
 
@@ -16,21 +16,27 @@ export interface ConfigFile {
 const sizeBytesMax = 1_048_576;
 
 /** @throws ConfigError where it cannot be read or is no YAML. Undefined where it is not there and need not be. */
-export async function readConfigFile(
-  name: string,
-  { required }: { readonly required: boolean },
-): Promise<ConfigFile | undefined> {
+export async function readConfigFile({
+  path,
+  name,
+  required,
+}: {
+  readonly path: string;
+  /** As messages show it. */
+  readonly name: string;
+  readonly required: boolean;
+}): Promise<ConfigFile | undefined> {
   let text: string;
   let mode: number;
   try {
-    const status = await stat(name);
+    const status = await stat(path);
     if (status.size > sizeBytesMax) {
       throw new ConfigError([
         fileProblem(name, `a file of ${status.size} bytes`, `at most ${sizeBytesMax} bytes`),
       ]);
     }
     mode = status.mode;
-    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(name));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const code = errorCode(error);
@@ -55,16 +61,23 @@ export function parseConfigFile(name: string, text: string): Omit<ConfigFile, 'r
       })),
     );
   }
+  let value: unknown;
   try {
-    return {
-      name,
-      value: document.toJS({ maxAliasCount: 100 }) ?? {},
-      lineOf: (path) => lineOf(document, lines, path),
-    };
+    value = document.toJS({ maxAliasCount: 100 }) ?? {};
   } catch (error) {
     // More aliases than any person would write: a few lines that unfold into gigabytes.
     throw new ConfigError([fileProblem(name, sentence(errorMessage(error)), 'fewer aliases')]);
   }
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const problem = fileProblem(
+      name,
+      foundText(value),
+      'a mapping with sections such as sip, http and routes',
+    );
+    const offset = isNode(document.contents) ? document.contents.range?.[0] : undefined;
+    throw new ConfigError([{ ...problem, line: lines.linePos(offset ?? 0).line }]);
+  }
+  return { name, value, lineOf: (path) => lineOf(document, lines, path) };
 }
 
 const unreadable: Readonly<Record<string, string>> = {
@@ -85,7 +98,7 @@ function sentence(message: string): string {
 
 function lineOf(document: Document, lines: LineCounter, path: SchemaPath): number | undefined {
   let node: unknown = document.contents;
-  let offset = isMap(node) || isSeq(node) ? node.range?.[0] : undefined;
+  let offset = isNode(node) ? node.range?.[0] : undefined;
   for (const step of path) {
     if (isAlias(node)) node = node.resolve(document);
     if (isMap(node)) {
@@ -96,7 +109,7 @@ function lineOf(document: Document, lines: LineCounter, path: SchemaPath): numbe
     } else if (isSeq(node) && typeof step === 'number') {
       const item: unknown = node.items[step];
       if (item === undefined) break;
-      if (isScalar(item) || isMap(item) || isSeq(item) || isAlias(item)) offset = item.range?.[0] ?? offset;
+      if (isNode(item)) offset = item.range?.[0] ?? offset;
       node = item;
     } else {
       break;

@@ -51,18 +51,19 @@ export async function loadConfig({
 }: ConfigSources): Promise<Config> {
   const path = resolve(directory, fileName ?? 'callwire.yaml');
   const shown = fileName ?? relative(directory, path);
-  const file = await readConfigFile(path, { required: fileName !== undefined });
+  const file = await readConfigFile({ path, name: shown, required: fileName !== undefined });
   const environment = readEnvironment(env, configSchema as SchemaNode);
   const layers = new ConfigLayers({
     base: computedDefaults(),
-    file: file === undefined ? undefined : { ...file, name: shown },
+    file,
     environment: environment.settings,
     overrides,
   });
   const checked = check(layers);
+  let problems = [...environment.problems, ...checked.problems];
+  if (problems.length > 0) throw new ConfigError(problems);
   const config = withFiles(checked.config, dirname(path));
-  const problems = [...environment.problems, ...checked.problems];
-  if (problems.length === 0) problems.push(...(await missingFiles(config, layers)));
+  problems = await missingFiles(config, layers);
   if (problems.length > 0) throw new ConfigError(problems);
 
   if (file?.readableByOthers === true && config.applications.length > 0) {
@@ -115,7 +116,7 @@ function computedDefaults(): ConfigInput {
 function check(layers: ConfigLayers): { config: Config; problems: ConfigProblem[] } {
   const { value, problems } = checkSchema(configSchema, layers.merged, configFormats);
   const config: Config = value;
-  const broken = problems.filter(({ kind }) => kind === 'invalid' || kind === 'missing');
+  const broken = problems.filter(({ kind }) => kind !== 'unknown');
   const contradictions = findContradictions(
     config,
     broken.map(({ path }) => pathText(path)),

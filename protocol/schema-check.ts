@@ -88,7 +88,7 @@ export function expectedText(schema: SchemaNode, formats: Formats): string {
     case 'object':
       return `a mapping with ${listed(Object.keys(schema.properties ?? {}), 'and')}`;
     case 'array':
-      return 'a list';
+      return `a list${lengthText(schema)}`;
     case 'boolean':
       return 'true or false';
     case 'integer':
@@ -245,6 +245,12 @@ function rangeText({ minimum, maximum }: SchemaNode): string {
   if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`;
   if (minimum !== undefined) return ` of at least ${minimum}`;
   return maximum === undefined ? '' : ` of at most ${maximum}`;
+}
+
+function lengthText({ items, minItems = 0, maxItems }: SchemaNode): string {
+  if (Array.isArray(items)) return ` of ${items.length}`;
+  if (maxItems !== undefined) return ` of ${minItems} to ${maxItems}`;
+  return minItems === 0 ? '' : ` of at least ${minItems}`;
 }
 
 function listed(words: readonly string[], joint = 'or'): string {

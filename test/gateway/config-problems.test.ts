@@ -1,0 +1,140 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ConfigError, type ConfigSources, configProblemText, loadConfig } from '../../gateway/config.ts';
+
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'callwire-config-'));
+});
+
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const load = async (yaml: string | Uint8Array, sources: Partial<ConfigSources> = {}) => {
+  await writeFile(join(directory, 'callwire.yaml'), yaml);
+  return loadConfig({ env: {}, directory, ...sources });
+};
+
+const problemsOf = async (loading: Promise<unknown>): Promise<string[]> => {
+  const error = await loading.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ConfigError)) throw new Error(`expected a ConfigError, got ${String(error)}`);
+  return error.problems.map(configProblemText);
+};
+
+describe('what is wrong in the file is named', () => {
+  const top = 'node, sip, rtp, media, http, applications, trunks, routes, stream, recording, cluster, log';
+  const listener = 'PROTOCOL:ADDRESS:PORT such as udp:0.0.0.0:5060, tcp:127.0.0.1:5060 or "udp:[::1]:5060"';
+  const later = 'this is not available in this version yet; remove it';
+  const route =
+    "routes:\n - action:\n    name: connectStream\n    destination: { type: Websocket, endpoint: 'wss://a' }\n";
+
+  // biome-ignore format: a table reads as a table
+  test.each<{ yaml: string; problems: string[] }>([
+    // Shape
+    { yaml: '- a', problems: ['callwire.yaml:1: found a list of 1, expected a mapping with sections such as sip, http and routes'] },
+    { yaml: '\n"hello"', problems: ['callwire.yaml:2: found "hello", expected a mapping with sections such as sip, http and routes'] },
+    { yaml: 'sipp: {}', problems: [`callwire.yaml:1: sipp: found the unknown key \`sipp\`, expected one of ${top}; did you mean \`sip\`?`] },
+    { yaml: '\nhttp:\n  lissten: x\n', problems: ['callwire.yaml:3: http.lissten: found the unknown key `lissten`, expected one of listen, tls; did you mean `listen`?'] },
+    { yaml: 'sip: 5', problems: ['callwire.yaml:1: sip: found 5, expected a mapping with listen, tls, externalAddress, maxCalls, auth and allow'] },
+    { yaml: 'sip:\n  maxCalls: many', problems: ['callwire.yaml:2: sip.maxCalls: found "many", expected a whole number from 1 to 100000'] },
+    { yaml: 'sip: { maxCalls: 0 }', problems: ['callwire.yaml:1: sip.maxCalls: found 0, expected a whole number from 1 to 100000'] },
+    { yaml: 'log: { level: verbose }', problems: ['callwire.yaml:1: log.level: found "verbose", expected trace, debug, info, warn, error, fatal or silent'] },
+    { yaml: 'node: { id: "gw 1" }', problems: ['callwire.yaml:1: node.id: found "gw 1", expected at most 32 letters, digits, `-` and `_`'] },
+    { yaml: 'node: { id: 7 }', problems: ['callwire.yaml:1: node.id: found 7, expected at most 32 letters, digits, `-` and `_`'] },
+    // YAML
+    { yaml: 'sip:\n\tlisten: []', problems: ['callwire.yaml:2: found Tabs are not allowed as indentation, expected valid YAML'] },
+    { yaml: 'sip: {}\nrtp: {}\nsip: {}', problems: ['callwire.yaml:3: found Map keys must be unique, expected valid YAML'] },
+    { yaml: 'sip: !secret x', problems: ['callwire.yaml:1: found Unresolved tag: !secret, expected valid YAML'] },
+    // Listeners
+    { yaml: 'sip: { listen: [] }', problems: ['callwire.yaml:1: sip.listen: found an empty list, expected a list of 1 to 32 listeners'] },
+    { yaml: 'sip:\n  listen:\n    - udp:127.0.0.1:5060\n    - udp:localhost:5061', problems: [`callwire.yaml:4: sip.listen[1]: found "udp:localhost:5061", expected ${listener}`] },
+    { yaml: 'sip: { listen: ["udp:127.0.0.1:65536"] }', problems: [`callwire.yaml:1: sip.listen[0]: found "udp:127.0.0.1:65536", expected ${listener}`] },
+    { yaml: 'sip: { listen: ["udp:::1:5060"] }', problems: [`callwire.yaml:1: sip.listen[0]: found "udp:::1:5060", expected ${listener}`] },
+    { yaml: 'sip: { listen: ["127.0.0.1:5060"] }', problems: [`callwire.yaml:1: sip.listen[0]: found "127.0.0.1:5060", expected ${listener}`] },
+    { yaml: 'sip:\n  listen:\n  - udp:1.2.3.4:5060\n  - tcp:1.2.3.4:5060\n  - udp:1.2.3.4:5060', problems: ['callwire.yaml:5: sip.listen[2]: found "udp:1.2.3.4:5060", expected an address and port that udp:1.2.3.4:5060 has not taken'] },
+    { yaml: 'sip: { listen: [udp:0.0.0.0:5060, udp:1.2.3.4:5060] }', problems: ['callwire.yaml:1: sip.listen[1]: found "udp:1.2.3.4:5060", expected an address and port that udp:0.0.0.0:5060 has not taken'] },
+    { yaml: 'http: { listen: 127.0.0.1:5060 }', problems: ['callwire.yaml:1: http.listen: found "127.0.0.1:5060", expected an address and port that tcp:0.0.0.0:5060 has not taken'] },
+    { yaml: 'http: { listen: 8080 }', problems: ['callwire.yaml:1: http.listen: found 8080, expected ADDRESS:PORT such as 127.0.0.1:8080 or "[::1]:8080"'] },
+    { yaml: 'http:\n  tls: { cert: a.pem }', problems: ['callwire.yaml:2: http.tls.key: found nothing, expected text of at least one character; add `key`'] },
+    // RTP
+    { yaml: 'rtp: { ports: [20000] }', problems: ['callwire.yaml:1: rtp.ports: found a list of 1, expected a list of two ports, [first, last]'] },
+    { yaml: 'rtp: { ports: 20000-30000 }', problems: ['callwire.yaml:1: rtp.ports: found "20000-30000", expected a list of two ports, [first, last]'] },
+    { yaml: 'rtp: { ports: [20000, 70000] }', problems: ['callwire.yaml:1: rtp.ports[1]: found 70000, expected a whole number from 0 to 65535'] },
+    { yaml: 'rtp: { ports: [30000, 20000] }', problems: ['callwire.yaml:1: rtp.ports: found [30000, 20000], expected the first port below the last; write [20000, 30000]'] },
+    { yaml: 'rtp: { ports: [20001, 30000] }', problems: ['callwire.yaml:1: rtp.ports: found [20001, 30000], expected an even first port; RTP takes even ports; write [20002, 30000]'] },
+    { yaml: 'rtp: { ports: [0, 30000] }', problems: ['callwire.yaml:1: rtp.ports: found [0, 30000], expected two ports, or [0, 0] to let the system choose'] },
+    { yaml: 'rtp: { ports: [20000, 20002] }\nmedia: { workers: 2 }', problems: ['callwire.yaml:1: rtp.ports: found [20000, 20002], expected at least 4 ports, two for each of 2 media workers'] },
+    { yaml: 'rtp: { ports: [5000, 6000] }', problems: ['callwire.yaml:1: sip.listen[0]: found "udp:0.0.0.0:5060", expected a port outside of rtp.ports [5000, 6000]'] },
+    { yaml: 'rtp: { address: eth0 }', problems: ['callwire.yaml:1: rtp.address: found "eth0", expected an IPv4 or IPv6 address'] },
+    { yaml: 'rtp: { symmetric: yes }', problems: ['callwire.yaml:1: rtp.symmetric: found "yes", expected off, auto or on'] },
+    { yaml: 'rtp: { codecs: [pcmu, pcma, pcmu] }', problems: ['callwire.yaml:1: rtp.codecs[2]: found "pcmu" again, expected each only once'] },
+    { yaml: 'rtp: { codecs: [pcm] }', problems: ['callwire.yaml:1: rtp.codecs[0]: found "pcm", expected pcmu or pcma; did you mean `pcmu`?'] },
+    // Applications
+    { yaml: 'applications: [{ key: a, secret: "hunter2!" }]', problems: ['callwire.yaml:1: applications[0].secret: found a secret of 8 characters, expected base64 of at least 8 bytes (make one with `openssl rand -base64 32`)'] },
+    { yaml: 'applications:\n - { key: a, secret: c2VjcmV0LXNlY3JldA== }\n - { key: a, secret: c2VjcmV0LXNlY3JldA== }', problems: ['callwire.yaml:3: applications[1].key: found "a" again, expected each only once'] },
+    // Routes
+    { yaml: `${route}    maxDuration: 99999`, problems: ['callwire.yaml:5: routes[0].action.maxDuration: found 99999, expected a whole number from 1 to 14400'] },
+    { yaml: `${route}    authorization: "a\\nb"`, problems: ['callwire.yaml:5: routes[0].action.authorization: found a secret of 3 characters, expected a header value of visible ASCII characters and spaces'] },
+    { yaml: `${route}    callHeaders: [{ key: k, value: ${'v'.repeat(1024)} }]`, problems: ['callwire.yaml:5: routes[0].action.callHeaders: found 1025 bytes, expected at most 1024 bytes of keys and values'] },
+    { yaml: `${route}   to: "a b"`, problems: ['callwire.yaml:5: routes[0].to: found "a b", expected a pattern of visible characters in which * and ? stand for anything'] },
+    { yaml: 'routes: [{ to: x }]', problems: ['callwire.yaml:1: routes[0].action: found nothing, expected a mapping with name, destination, streamingOptions, maxDuration, callHeaders and authorization; add `action`'] },
+    { yaml: "stream:\n  endpoints:\n    allow: ['wss://*', '*']", problems: ['callwire.yaml:3: stream.endpoints.allow[1]: found "*", expected a pattern such as wss://*.example.com or ws://127.0.0.1:*'] },
+    // What is not there yet is refused, not ignored.
+    { yaml: 'rtp: { srtp: required }', problems: [`callwire.yaml:1: rtp.srtp: found "required", expected off; ${later}`] },
+    { yaml: 'rtp: { codecs: [opus, pcmu] }', problems: [`callwire.yaml:1: rtp.codecs[0]: found "opus", expected pcmu or pcma; ${later}`] },
+    { yaml: 'cluster: { nats: nats://127.0.0.1:4222 }', problems: [`callwire.yaml:1: cluster: found a mapping, expected no such setting; ${later}`] },
+    { yaml: 'recording: { directory: ./r }', problems: [`callwire.yaml:1: recording: found a mapping, expected no such setting; ${later}`] },
+    { yaml: 'trunks: []', problems: [`callwire.yaml:1: trunks: found an empty list, expected no such setting; ${later}`] },
+    { yaml: 'sip:\n  auth: { users: [] }\n  allow: [10.0.0.0/8]', problems: [`callwire.yaml:2: sip.auth: found a mapping, expected no such setting; ${later}`, `callwire.yaml:3: sip.allow: found a list of 1, expected no such setting; ${later}`] },
+    { yaml: 'sip: { listen: [tls:127.0.0.1:5061] }', problems: ['callwire.yaml:1: sip.listen[0]: found "tls:127.0.0.1:5061", expected a udp or tcp listener; tls is not available in this version yet; remove it'] },
+    { yaml: 'applications:\n - key: a\n   secret: c2VjcmV0LXNlY3JldA==\n   callbackUrl: http://127.0.0.1/', problems: [`callwire.yaml:4: applications[0].callbackUrl: found "http://127.0.0.1/", expected no such setting; ${later}`] },
+    { yaml: `${route}   application: a`, problems: [`callwire.yaml:5: routes[0].application: found "a", expected no such setting; ${later}`] },
+    { yaml: 'routes: [{ action: { name: hangup } }]', problems: [`callwire.yaml:1: routes[0].action.name: found "hangup", expected connectStream; ${later}`] },
+    // All at once, in the order of the lines
+    { yaml: 'log: { level: 5 }\nsip:\n  maxCalls: -1\n  listen: [udp:1.2.3.4:1, udp:1.2.3.4:1]\nfoo: 1', problems: ['callwire.yaml:1: log.level: found 5, expected trace, debug, info, warn, error, fatal or silent', 'callwire.yaml:3: sip.maxCalls: found -1, expected a whole number from 1 to 100000', 'callwire.yaml:4: sip.listen[1]: found "udp:1.2.3.4:1", expected an address and port that udp:1.2.3.4:1 has not taken', `callwire.yaml:5: foo: found the unknown key \`foo\`, expected one of ${top}; remove it`] },
+  ])('$yaml', async ({ yaml, problems }) => {
+    expect(await problemsOf(load(yaml))).toEqual(problems);
+  });
+
+  test('also in what an alias stands for', async () => {
+    const yaml = 'node: &n { id: "a b" }\nlog: { level: info }\nhttp: *n';
+    expect((await problemsOf(load(yaml)))[1]).toMatch(/^callwire.yaml:1: http.id: found the unknown key/);
+  });
+
+  test('also where a few lines would unfold into gigabytes', async () => {
+    const levels = Array.from(
+      { length: 12 },
+      (_, level) => `a${level + 1}: &a${level + 1} [${'*a0, '.replace('0', String(level)).repeat(9)}]`,
+    );
+    const problems = await problemsOf(load(`a0: &a0 [x]\n${levels.join('\n')}\n`));
+    expect(problems).toEqual([expect.stringMatching(/^callwire.yaml: found Excessive alias count/)]);
+  });
+
+  test('also where it cannot be read at all', async () => {
+    const named = (name: string) => problemsOf(loadConfig({ file: join(directory, name), env: {} }));
+    expect(await named('none.yaml')).toEqual([
+      expect.stringMatching(/none.yaml: found no such file, expected a readable YAML file$/),
+    ]);
+    expect(await named('.')).toEqual([
+      expect.stringMatching(/found a directory, expected a readable YAML file$/),
+    ]);
+    expect(await problemsOf(load(Buffer.from([0x61, 0xff])))).toEqual([
+      'callwire.yaml: found bytes that are no UTF-8, expected a readable YAML file',
+    ]);
+    expect(await problemsOf(load(`#${'x'.repeat(1_048_576)}`))).toEqual([
+      'callwire.yaml: found a file of 1048577 bytes, expected at most 1048576 bytes',
+    ]);
+  });
+
+  test('also certificates that are not there, looked for beside the file', async () => {
+    expect(await problemsOf(load('http:\n  tls:\n    cert: cert.pem\n    key: /none/key.pem\n'))).toEqual([
+      `callwire.yaml:3: http.tls.cert: found ${JSON.stringify(join(directory, 'cert.pem'))} (ENOENT), expected a file that can be read`,
+      'callwire.yaml:4: http.tls.key: found "/none/key.pem" (ENOENT), expected a file that can be read',
+    ]);
+  });
+});
