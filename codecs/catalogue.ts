@@ -1,9 +1,10 @@
-/** The codecs that this build can use, in our order of preference. */
+/** The codecs that this build can use, cheapest first. */
 
 import type { Codec, CodecName } from './codec.ts';
 import { pcma, pcmu } from './g711.ts';
+import { opus, opusAvailable } from './opus.ts';
 
-export const codecs: readonly Codec[] = [pcmu, pcma];
+export const codecs: readonly Codec[] = [pcmu, pcma, ...(opusAvailable() ? [opus] : [])];
 
 /** Undefined where the codec is unknown here, or its optional native module is not installed. */
 export function codecNamed(name: CodecName): Codec | undefined {

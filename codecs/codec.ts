@@ -15,6 +15,9 @@ export interface AudioEncoder {
     payloadOffset: number,
   ): number;
   reset(): void;
+  /** Gives native state back for the next call; call it once when the leg ends, and nothing afterwards. A second
+   *  time does nothing. */
+  close(): void;
 }
 
 export interface AudioDecoder {
@@ -32,6 +35,8 @@ export interface AudioDecoder {
   /** Writes `samples` samples that stand in for a lost packet; silence where the codec knows nothing better. */
   conceal(pcm: Int16Array, pcmOffset: number, samples: number): number;
   reset(): void;
+  /** As that of an encoder. */
+  close(): void;
 }
 
 export interface Codec {

@@ -62,6 +62,8 @@ class G711Encoder implements AudioEncoder {
   }
 
   reset(): void {}
+
+  close(): void {}
 }
 
 class G711Decoder implements AudioDecoder {
@@ -92,6 +94,8 @@ class G711Decoder implements AudioDecoder {
   }
 
   reset(): void {}
+
+  close(): void {}
 }
 
 function createG711(name: 'pcmu' | 'pcma', encodingName: string, payloadTypeStatic: number, law: Law): Codec {
