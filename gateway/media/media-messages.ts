@@ -95,7 +95,7 @@ export type StreamEnd =
   | { readonly cause: 'closed'; readonly code: number; readonly reason: string }
   /** The server broke RFC 6455 or a limit; `code` is the close code that we sent (1002, 1003, 1007, 1009). */
   | { readonly cause: 'violation'; readonly code: number; readonly message: string }
-  /** We closed it with `closeStream`. */
+  /** We closed it, with `closeStream`; where that was not sent, because something in us failed. */
   | { readonly cause: 'local' };
 
 export interface RtpCounters {
@@ -155,6 +155,7 @@ export type MediaEvent =
   | { readonly type: 'rtpStarted'; readonly endpointId: EndpointId; readonly source: TransportAddress }
   /** Nothing for `rtp.timeout` seconds while we expect audio. */
   | { readonly type: 'rtpTimeout'; readonly endpointId: EndpointId }
+  /** Also without `closeRtp`, where something in us failed. */
   | { readonly type: 'rtpClosed'; readonly endpointId: EndpointId; readonly counters: RtpCounters }
   /** A telephone-event ended (RFC 4733). Reported once a digit. */
   | {

@@ -1,3 +1,6 @@
+import { Worker } from 'node:worker_threads';
+import type { Log } from '../log.ts';
+import type { MediaSettings } from './media-core.ts';
 import type {
   EndpointId,
   MediaCommand,
@@ -6,6 +9,11 @@ import type {
   StreamCounters,
   WorkerCounters,
 } from './media-messages.ts';
+import type { FromWorker, ToWorker } from './media-worker.ts';
+import { PoolGroups } from './pool-groups.ts';
+import { portShare } from './rtp-ports.ts';
+
+export type { MediaSettings } from './media-core.ts';
 
 /** The control plane's only way to the media workers. */
 export interface MediaPool {
@@ -28,5 +36,114 @@ export interface MediaGroup {
 export interface MediaReport {
   readonly rtp: ReadonlyMap<EndpointId, RtpCounters>;
   readonly streams: ReadonlyMap<EndpointId, StreamCounters>;
+  /** By worker number; a worker that just died counts nothing. */
   readonly workers: readonly WorkerCounters[];
+}
+
+/** Workers that die sooner than this are not replaced at once. */
+const restartDelayMs = 1000;
+const stopLimitMs = 3000;
+
+/** Media workers in threads of their own. The port range is divided between them: throws `RangeError` where it is
+ *  too small for that. */
+export function createMediaPool(
+  options: MediaSettings & { readonly workers: number; readonly log: Log },
+): MediaPool {
+  return new ThreadPool(options);
+}
+
+class ThreadPool implements MediaPool {
+  readonly #log: Log;
+  readonly #settings: readonly MediaSettings[];
+  readonly #workers: (Worker | undefined)[] = [];
+  readonly #groups: PoolGroups;
+  #closing = false;
+
+  constructor({
+    workers,
+    log,
+    ports,
+    rtpTimeoutMs,
+    receiveBufferBytes,
+  }: Parameters<typeof createMediaPool>[0]) {
+    this.#log = log;
+    this.#settings = Array.from({ length: workers }, (_, index) => ({
+      ports: portShare(ports, workers, index),
+      rtpTimeoutMs,
+      receiveBufferBytes,
+    }));
+    this.#groups = new PoolGroups(workers, (worker, command) => this.#post(worker, command));
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(this.#settings.map((_settings, worker) => this.#startWorker(worker)));
+  }
+
+  openGroup(receive: (event: MediaEvent) => void): MediaGroup {
+    return this.#groups.open(receive);
+  }
+
+  report(): Promise<MediaReport> {
+    return this.#groups.report();
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await Promise.all(this.#workers.map((worker) => stopWorker(worker)));
+  }
+
+  #post(worker: number, command: MediaCommand): void {
+    const thread = this.#workers[worker];
+    if (thread !== undefined) thread.postMessage(command satisfies ToWorker);
+    // Between two lives of the worker: whoever asks gets the same answer as those who were there when it died.
+    else queueMicrotask(() => this.#groups.lose(worker));
+  }
+
+  #startWorker(worker: number): Promise<void> {
+    const startedMs = performance.now();
+    const thread = new Worker(workerUrl(), {
+      workerData: this.#settings[worker],
+      name: `media-${worker}`,
+    });
+    this.#workers[worker] = thread;
+    thread.on('error', (error) => this.#log.error({ worker, err: error }, 'media worker died'));
+    thread.on('exit', () => {
+      this.#workers[worker] = undefined;
+      this.#groups.lose(worker);
+      if (this.#closing) return;
+      const delayMs = performance.now() - startedMs < restartDelayMs ? restartDelayMs : 0;
+      setTimeout(() => {
+        if (!this.#closing) this.#startWorker(worker).catch(() => {});
+      }, delayMs).unref();
+    });
+    return new Promise((resolve, reject) => {
+      thread.on('message', (message: FromWorker) => {
+        if (message.type === 'started') resolve();
+        else if (message.type === 'failed') this.#logFailure(worker, message.endpointId, message.error);
+        else this.#groups.receive(worker, message);
+      });
+      thread.once('error', reject);
+      thread.once('exit', (code) => reject(new Error(`media worker ended with ${code} before it started`)));
+    });
+  }
+
+  #logFailure(worker: number, endpointId: EndpointId, err: Error): void {
+    this.#log.error({ worker, endpointId, err }, 'media endpoint failed');
+  }
+}
+
+/** Node runs no TypeScript: from the sources (tests) the worker is the one that was built. */
+function workerUrl(): URL {
+  return import.meta.url.endsWith('.ts')
+    ? new URL('../../dist/gateway/media/media-worker.js', import.meta.url)
+    : new URL('./media-worker.js', import.meta.url);
+}
+
+async function stopWorker(thread: Worker | undefined): Promise<void> {
+  if (thread === undefined) return;
+  const gone = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+  thread.postMessage({ type: 'stop' } satisfies ToWorker);
+  const limit = setTimeout(() => void thread.terminate(), stopLimitMs);
+  await gone;
+  clearTimeout(limit);
 }

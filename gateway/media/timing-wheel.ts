@@ -13,7 +13,7 @@ export interface WheelMember {
   mix?(nowMs: number): void;
   send(nowMs: number): void;
   /** A period passed without `deliver` and `send`: the audio of that time is lost. */
-  skip(): void;
+  skip(nowMs: number): void;
 }
 
 export interface TimingWheelOptions {
@@ -46,6 +46,10 @@ export class TimingWheel {
 
   get size(): number {
     return this.#periodsMs.size;
+  }
+
+  has(member: WheelMember): boolean {
+    return this.#periodsMs.has(member);
   }
 
   /** When `run` has something to do next; Infinity without members. */
@@ -90,7 +94,7 @@ export class TimingWheel {
       }
       const lateMs = nowMs - slot * slotMs;
       this.#countLateness(lateMs);
-      if (lateMs > this.#skipAfterMs) this.#skip(members);
+      if (lateMs > this.#skipAfterMs) this.#skip(members, nowMs);
       else this.#runSlot(members, nowMs);
     }
   }
@@ -119,9 +123,9 @@ export class TimingWheel {
     }
   }
 
-  #skip(members: readonly WheelMember[]): void {
+  #skip(members: readonly WheelMember[], nowMs: number): void {
     this.framesSkipped += members.length;
-    for (const member of members) member.skip();
+    for (const member of members) member.skip(nowMs);
   }
 
   #countLateness(lateMs: number): void {

@@ -1,0 +1,28 @@
+/** The two faces of everything that stands on the patch bay: a source may feed many sinks, a sink is fed by one
+ *  source. Audio is pushed as it comes; a sink that plays it out at its own pace has the only queue on the way. */
+
+export interface AudioFormat {
+  readonly sampleRateHz: number;
+  /** How much a sink may queue of it before it drops the oldest. */
+  readonly queueBytesMax: number;
+}
+
+export interface AudioSink {
+  /** A source is connected, or changed its format. Whatever another one left is dropped. */
+  plug(format: AudioFormat): void;
+  unplug(): void;
+  /** Takes `samples` samples at `pcm[offset]`; they are the sink's only until it returns. */
+  play(pcm: Int16Array, offset: number, samples: number, nowMs: number): void;
+  /** The same for little-endian bytes, an even number of them, at any offset. */
+  playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void;
+  /** Drops what was not played yet, and every trace of it in resampler and encoder. */
+  clear(): void;
+  /** Waiting here, and dropped here for want of room, since `plug`. */
+  readonly queuedMs: number;
+  readonly droppedMs: number;
+}
+
+export interface AudioSource {
+  addSink(sink: AudioSink): void;
+  removeSink(sink: AudioSink): void;
+}

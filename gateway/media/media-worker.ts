@@ -1,0 +1,50 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../clock.ts';
+import { systemNetwork } from '../network.ts';
+import { createMediaCore, type MediaSettings } from './media-core.ts';
+import type { MediaCommand, MediaEvent } from './media-messages.ts';
+import { SleepLoop } from './sleep-loop.ts';
+import { openWebSocket } from './websocket.ts';
+
+/** What the pool says to a worker thread, and the thread to the pool. */
+export type ToWorker = MediaCommand | { readonly type: 'stop' };
+export type FromWorker =
+  | MediaEvent
+  | { readonly type: 'started' }
+  | { readonly type: 'failed'; readonly endpointId: string; readonly error: Error };
+
+/** Streams get so long to close when the pool stops. */
+const stopLimitMs = 1000;
+
+if (parentPort !== null) run(parentPort, workerData as MediaSettings);
+
+function run(port: NonNullable<typeof parentPort>, settings: MediaSettings): void {
+  const say = (message: FromWorker) => port.postMessage(message);
+  const core = createMediaCore({
+    network: systemNetwork,
+    clock: systemClock,
+    openStreamSocket: openWebSocket,
+    settings,
+    emit: say,
+    failed: (endpointId, error) =>
+      say({ type: 'failed', endpointId, error: error instanceof Error ? error : new Error(String(error)) }),
+  });
+  const loop = new SleepLoop(core, systemClock);
+
+  port.on('message', (message: ToWorker) => {
+    if (message.type === 'stop') return stop();
+    core.handle(message);
+    loop.wake();
+  });
+  say({ type: 'started' });
+
+  function stop(): void {
+    core.close();
+    const deadlineMs = systemClock.nowMs() + stopLimitMs;
+    const poll = () => {
+      if (core.endpoints === 0 || systemClock.nowMs() >= deadlineMs) process.exit(0);
+      systemClock.after(10, poll);
+    };
+    poll();
+  }
+}

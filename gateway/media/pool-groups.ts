@@ -1,0 +1,167 @@
+import type {
+  EndpointId,
+  MediaCommand,
+  MediaEvent,
+  RtpCounters,
+  StreamCounters,
+  WorkerCounters,
+} from './media-messages.ts';
+import type { MediaGroup, MediaReport } from './media-pool.ts';
+import { latenessMsBounds } from './timing-wheel.ts';
+
+type Report = Extract<MediaEvent, { readonly type: 'report' }>;
+
+interface Group {
+  readonly worker: number;
+  readonly receive: (event: MediaEvent) => void;
+  /** Opened and not yet closed, by kind. */
+  readonly endpoints: Map<EndpointId, 'rtp' | 'stream'>;
+  released: boolean;
+}
+
+/** Which endpoint belongs to whom, and on which worker: the bookkeeping of every media pool. */
+export class PoolGroups {
+  readonly #post: (worker: number, command: MediaCommand) => void;
+  readonly #groupOf = new Map<EndpointId, Group>();
+  readonly #load: number[];
+  readonly #reports = new Map<number, (report: Report | undefined) => void>();
+  /** Report requests that each worker has not answered. */
+  readonly #reportsDue: Set<number>[];
+  #nextRequestId = 1;
+
+  constructor(workers: number, post: (worker: number, command: MediaCommand) => void) {
+    this.#post = post;
+    this.#load = new Array<number>(workers).fill(0);
+    this.#reportsDue = Array.from({ length: workers }, () => new Set<number>());
+  }
+
+  /** Endpoints that are open. */
+  get endpoints(): number {
+    return this.#groupOf.size;
+  }
+
+  open(receive: (event: MediaEvent) => void): MediaGroup {
+    const worker = this.#load.indexOf(Math.min(...this.#load));
+    this.#load[worker]!++;
+    const group: Group = { worker, receive, endpoints: new Map(), released: false };
+    return {
+      worker,
+      send: (command) => this.#send(group, command),
+      release: () => this.#release(group),
+    };
+  }
+
+  /** An event from a worker. */
+  receive(worker: number, event: MediaEvent): void {
+    if (event.type === 'report') {
+      this.#reportsDue[worker]!.delete(event.requestId);
+      this.#reports.get(event.requestId)?.(event);
+      return;
+    }
+    const group = this.#groupOf.get(event.endpointId);
+    if (group === undefined) return;
+    if (event.type === 'rtpClosed' || event.type === 'rtpFailed' || event.type === 'streamClosed') {
+      this.#groupOf.delete(event.endpointId);
+      group.endpoints.delete(event.endpointId);
+    }
+    if (!group.released) group.receive(event);
+  }
+
+  /** A worker is gone: each of its endpoints gets its last event, each report that waits for it goes without. */
+  lose(worker: number): void {
+    for (const [endpointId, group] of [...this.#groupOf]) {
+      if (group.worker !== worker) continue;
+      const kind = group.endpoints.get(endpointId);
+      this.receive(worker, kind === 'stream' ? streamLost(endpointId) : rtpLost(endpointId));
+    }
+    for (const requestId of [...this.#reportsDue[worker]!]) this.#reports.get(requestId)?.(undefined);
+    this.#reportsDue[worker]!.clear();
+  }
+
+  async report(): Promise<MediaReport> {
+    const answers = await Promise.all(this.#load.map((_calls, worker) => this.#reportOf(worker)));
+    const rtp = new Map<EndpointId, RtpCounters>();
+    const streams = new Map<EndpointId, StreamCounters>();
+    for (const answer of answers) {
+      for (const [endpointId, counters] of Object.entries(answer?.rtp ?? {})) rtp.set(endpointId, counters);
+      for (const [endpointId, counters] of Object.entries(answer?.streams ?? {}))
+        streams.set(endpointId, counters);
+    }
+    return {
+      rtp,
+      streams,
+      workers: answers.map((answer) => answer?.worker ?? nothingCounted),
+    };
+  }
+
+  #reportOf(worker: number): Promise<Report | undefined> {
+    const requestId = this.#nextRequestId++;
+    return new Promise((resolve) => {
+      this.#reportsDue[worker]!.add(requestId);
+      this.#reports.set(requestId, (report) => {
+        this.#reports.delete(requestId);
+        resolve(report);
+      });
+      this.#post(worker, { type: 'report', requestId });
+    });
+  }
+
+  #send(group: Group, command: MediaCommand): void {
+    if (group.released) return;
+    if (command.type === 'openRtp' || command.type === 'openStream') {
+      group.endpoints.set(command.endpointId, command.type === 'openRtp' ? 'rtp' : 'stream');
+      this.#groupOf.set(command.endpointId, group);
+    }
+    this.#post(group.worker, command);
+  }
+
+  #release(group: Group): void {
+    if (group.released) return;
+    for (const [endpointId, kind] of group.endpoints) {
+      const command: MediaCommand =
+        kind === 'rtp'
+          ? { type: 'closeRtp', endpointId }
+          : { type: 'closeStream', endpointId, code: 1011, reason: 'ERROR' };
+      this.#post(group.worker, command);
+    }
+    group.released = true;
+    this.#load[group.worker]!--;
+  }
+}
+
+const nothingCounted: WorkerCounters = {
+  endpoints: 0,
+  latenessMsBounds,
+  latenessMsBuckets: [...latenessMsBounds.map(() => 0), 0],
+  latenessMsSum: 0,
+  framesSkipped: 0,
+  rtpPacketsReceived: 0,
+  rtpPacketsSent: 0,
+  rtpPacketsLost: 0,
+  rtpPacketsIgnored: 0,
+  streamDroppedMs: 0,
+  portsInUse: 0,
+};
+
+function rtpLost(endpointId: EndpointId): MediaEvent {
+  return { type: 'rtpFailed', endpointId, code: 'WORKERDIED', message: 'the media worker of the call died' };
+}
+
+function streamLost(endpointId: EndpointId): MediaEvent {
+  return {
+    type: 'streamClosed',
+    endpointId,
+    end: { cause: 'local' },
+    counters: {
+      framesSent: 0,
+      framesDropped: 0,
+      messagesReceived: 0,
+      bytesReceived: 0,
+      messagesEarly: 0,
+      messagesInvalid: 0,
+      bufferedMs: 0,
+      droppedMs: 0,
+      clears: 0,
+    },
+  };
+}

@@ -1,0 +1,360 @@
+import { randomInt } from 'node:crypto';
+import { codecNamed } from '../../codecs/catalogue.ts';
+import type { AudioDecoder, AudioEncoder, Codec } from '../../codecs/codec.ts';
+import { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
+import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
+import { Reception } from '../../protocol/rtp/reception.ts';
+import { RtpSender } from '../../protocol/rtp/sender.ts';
+import { TelephoneEventReceiver } from '../../protocol/rtp/telephone-event.ts';
+import type { UdpSocket } from '../network.ts';
+import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
+import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
+import { Playout } from './playout.ts';
+import { RtcpSession } from './rtcp-session.ts';
+import { SourceLock } from './source-lock.ts';
+import type { WheelMember } from './timing-wheel.ts';
+
+/** PCM of one packet, either way: a whole datagram of 8-bit samples fits. Shared by all endpoints of the thread, as
+ *  each is done with it before the next begins. */
+const pcm = new Int16Array(5760);
+
+/** How much another RTP leg may be ahead of us. */
+const queuedMsMax = 2000;
+
+export interface RtpEndpointOptions {
+  readonly endpointId: EndpointId;
+  readonly rtpTimeoutMs: number;
+  readonly nowMs: number;
+  readonly wallMs: number;
+  readonly emit: (event: MediaEvent) => void;
+}
+
+/** One phone: its RTP socket, and what becomes of each packet. Up: `receivePacket` → `#deliver` → the sinks, in the
+ *  turn it arrived. Down: the source's audio waits in `Playout` until the wheel calls `send`. */
+export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
+  readonly endpointId: EndpointId;
+  readonly #options: RtpEndpointOptions;
+  readonly #source = new SourceLock();
+  readonly #header = new RtpHeader();
+  readonly #jitterBuffer = new JitterBuffer();
+  #sinks: readonly AudioSink[] = [];
+  #playout: Playout | undefined;
+  #socket: UdpSocket | undefined;
+  #rtcpSocket: UdpSocket | undefined;
+  #closed = false;
+
+  #session: RtpSession | undefined;
+  #receives = false;
+  #sends = false;
+  #digits = new TelephoneEventReceiver({ rtpClockRateHz: 8000 });
+  #codec: Codec | undefined;
+  #decoder: AudioDecoder | undefined;
+  #encoder: AudioEncoder | undefined;
+  #reception = new Reception({ rtpClockRateHz: 8000 });
+  #sender: RtpSender;
+  readonly #rtcp: RtcpSession;
+  #rtcpPort = 0;
+  #packet = new Uint8Array(rtpHeaderBytes);
+  ptimeMs = 20;
+  #frameSamples = 0;
+  #frameTicks = 0;
+
+  /** Samples of the packet played last: what a lost one is taken to have had. */
+  #samplesReceived = 0;
+  #receivedMs: number;
+  #timedOut = false;
+  #packetsIgnored = 0;
+  #bytesReceived = 0;
+  #framesUnderrun = 0;
+
+  constructor(options: RtpEndpointOptions) {
+    this.endpointId = options.endpointId;
+    this.#options = options;
+    this.#receivedMs = options.nowMs;
+    this.#sender = new RtpSender({
+      ssrc: randomInt(0x1_0000_0000),
+      sequence: randomInt(0x1_0000),
+      timestamp: randomInt(0x1_0000_0000),
+      rtpClockRateHz: 8000,
+    });
+    this.#rtcp = new RtcpSession({
+      sender: this.#sender,
+      reception: this.#reception,
+      // A name that says nothing and is new for every call, RFC 7022.
+      cname: randomInt(2 ** 47).toString(36),
+      nowMs: options.nowMs,
+      wallMs: options.wallMs,
+    });
+  }
+
+  /** False while its ports are being bound. */
+  get attached(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** `rtcp` is undefined where RTCP comes over the RTP port. */
+  attach(rtp: UdpSocket, rtcp: UdpSocket | undefined): void {
+    this.#socket = rtp;
+    this.#rtcpSocket = rtcp;
+  }
+
+  // ---- Up: phone → sinks -------------------------------------------------------------------------------------
+
+  receivePacket(datagram: Uint8Array, address: string, port: number, nowMs: number): void {
+    const session = this.#session;
+    if (session === undefined || this.#closed) return this.#ignore();
+    if (session.rtcpMux && isRtcp(datagram)) return this.receiveRtcp(datagram, address, port, nowMs);
+
+    // Cheap refusals first.
+    const header = this.#header;
+    if (!this.#source.admits(address, port) || !readRtpHeader(datagram, header)) return this.#ignore();
+    const { payloadType } = header;
+    const known =
+      payloadType === session.payloadTypeReceive || payloadType === session.dtmfPayloadTypeReceive;
+    if (!known) this.#ignore();
+    if (!this.#source.locked) {
+      if (!known) return;
+      this.#source.lock(address, port);
+      this.#options.emit({ type: 'rtpStarted', endpointId: this.endpointId, source: { address, port } });
+    }
+    this.#receivedMs = nowMs;
+    this.#timedOut = false;
+
+    const verdict = this.#reception.receive(header, nowMs);
+    if (verdict === 'restarted') this.#restart(nowMs);
+    else if (verdict !== 'accepted') return;
+    this.#bytesReceived += header.payloadBytes;
+    if (payloadType === session.dtmfPayloadTypeReceive) {
+      this.#digits.receive(header, datagram, nowMs);
+      this.#reportDigits(nowMs);
+    }
+
+    // Events and unknown types pass through too: they have a place in the sequence, and it must not look lost.
+    const place = this.#jitterBuffer.offer(header, datagram, nowMs);
+    if (place === 'deliver') this.#deliver(header, datagram, nowMs);
+    if (this.#jitterBuffer.packetsHeld > 0) this.#deliverHeld(nowMs);
+  }
+
+  /** On the wheel: gives up on holes, ends digits whose end was lost, and looks after RTCP and silence. */
+  deliver(nowMs: number): void {
+    if (this.#closed || this.#session === undefined) return;
+    if (nowMs >= this.#jitterBuffer.deadlineMs) this.#deliverHeld(nowMs);
+    this.#reportDigits(nowMs);
+    if (nowMs >= this.#rtcp.dueMs) this.#sendRtcp(this.#rtcp.report(nowMs));
+    this.#watchSilence(nowMs);
+  }
+
+  #deliverHeld(nowMs: number): void {
+    for (
+      let next = this.#jitterBuffer.next(nowMs);
+      next !== undefined;
+      next = this.#jitterBuffer.next(nowMs)
+    ) {
+      if (next === 'lost') this.#conceal(nowMs);
+      else this.#deliver(next.header, next.bytes, nowMs);
+    }
+  }
+
+  #deliver(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
+    if (header.payloadType !== this.#session!.payloadTypeReceive || !this.#receives) return;
+    const samples = this.#decoder!.decode(bytes, header.payloadOffset, header.payloadBytes, pcm, 0);
+    if (samples === 0) return;
+    this.#samplesReceived = samples;
+    for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+  }
+
+  #conceal(nowMs: number): void {
+    if (!this.#receives || this.#samplesReceived === 0) return;
+    const samples = this.#decoder!.conceal(pcm, 0, this.#samplesReceived);
+    for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+  }
+
+  /** The sender began anew: what waits is played, then nothing is compared with what was before. */
+  #restart(nowMs: number): void {
+    this.#jitterBuffer.flush();
+    this.#deliverHeld(nowMs);
+    this.#digits.flush();
+    this.#decoder?.reset();
+  }
+
+  #reportDigits(nowMs: number): void {
+    for (let ended = this.#digits.next(nowMs); ended !== undefined; ended = this.#digits.next(nowMs)) {
+      this.#options.emit({ type: 'digit', endpointId: this.endpointId, ...ended });
+    }
+  }
+
+  #watchSilence(nowMs: number): void {
+    const { rtpTimeoutMs } = this.#options;
+    if (!this.#receives || this.#timedOut || rtpTimeoutMs === 0) return;
+    if (nowMs - this.#receivedMs < rtpTimeoutMs) return;
+    this.#timedOut = true;
+    this.#options.emit({ type: 'rtpTimeout', endpointId: this.endpointId });
+  }
+
+  #ignore(): void {
+    this.#packetsIgnored++;
+  }
+
+  // ---- Down: source → phone ----------------------------------------------------------------------------------
+
+  playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
+    this.#playout?.push(bytes, offset, sizeBytes, nowMs);
+  }
+
+  play(samples: Int16Array, offset: number, count: number, nowMs: number): void {
+    this.playBytes(new Uint8Array(samples.buffer, samples.byteOffset), offset * 2, count * 2, nowMs);
+  }
+
+  /** On the wheel, once a ptime: the next packet, of silence where nothing waits, so that timestamps, NAT bindings
+   *  and carriers see an unbroken stream. */
+  send(nowMs: number): void {
+    if (this.#closed || this.#session === undefined) return;
+    if (!this.#sends) return this.#skipFrame(nowMs);
+    const samples = this.#frameSamples;
+    const played =
+      this.#playout?.take(pcm, samples, this.#codec!.sampleRateHz, nowMs) ?? this.#silence(samples);
+    if (!played) this.#framesUnderrun++;
+    const packet = this.#packet;
+    const payloadBytes = this.#encoder!.encode(pcm, 0, samples, packet, rtpHeaderBytes);
+    const { payloadTypeSend } = this.#session;
+    this.#sender.writeAudioHeader(packet, 0, payloadTypeSend, payloadBytes, this.#frameTicks, nowMs);
+    this.#socket!.send(packet, 0, rtpHeaderBytes + payloadBytes, this.#source.port, this.#source.address);
+  }
+
+  /** Too late to be sent: the audio is given up, so that the call is not late for good. */
+  skip(nowMs: number): void {
+    if (this.#session !== undefined) this.#skipFrame(nowMs);
+  }
+
+  #skipFrame(nowMs: number): void {
+    this.#sender.skip(this.#frameTicks);
+    this.#playout?.skip(this.#frameSamples, this.#codec!.sampleRateHz, nowMs);
+  }
+
+  #silence(samples: number): false {
+    pcm.fill(0, 0, samples);
+    return false;
+  }
+
+  clear(): void {
+    this.#playout?.clear();
+    this.#encoder?.reset();
+  }
+
+  // ---- Session -----------------------------------------------------------------------------------------------
+
+  /** Starts it, or changes it after a re-INVITE. The caller puts the endpoint on the wheel, at `ptimeMs`. Throws
+   *  `RangeError` for a codec that this build does not have. */
+  setSession(session: RtpSession, nowMs: number): void {
+    const codec = codecNamed(session.codec);
+    if (codec === undefined) throw new RangeError(`codec must be one of this build's, got ${session.codec}`);
+    const resumes = !this.#receives;
+    this.#session = session;
+    this.#receives = session.direction === 'sendrecv' || session.direction === 'recvonly';
+    this.#sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
+    this.#source.expect(session.remote, session.symmetric);
+    this.#rtcpPort = session.remoteRtcp.port;
+    if (resumes) {
+      this.#receivedMs = nowMs;
+      this.#timedOut = false;
+    }
+    this.ptimeMs = Math.min(60, Math.max(10, Math.floor(session.ptimeMs / 10) * 10));
+    this.#frameSamples = (codec.sampleRateHz * this.ptimeMs) / 1000;
+    this.#frameTicks = (codec.rtpClockRateHz * this.ptimeMs) / 1000;
+    const payloadBytesMax = codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20);
+    this.#packet = new Uint8Array(rtpHeaderBytes + payloadBytesMax);
+    if (codec !== this.#codec) this.#setCodec(codec);
+  }
+
+  #setCodec(codec: Codec): void {
+    this.#codec = codec;
+    this.#decoder = codec.createDecoder();
+    this.#encoder = codec.createEncoder();
+    this.#samplesReceived = 0;
+    for (const sink of this.#sinks) sink.plug(this.#format(codec));
+  }
+
+  receiveRtcp(datagram: Uint8Array, address: string, port: number, nowMs: number): void {
+    const session = this.#session;
+    if (session === undefined || this.#closed) return;
+    const expected = this.#source.locked ? this.#source.address : session.remoteRtcp.address;
+    if (address !== expected) return this.#ignore();
+    try {
+      this.#rtcp.receive(datagram, nowMs);
+    } catch {
+      return this.#ignore();
+    }
+    // Behind the NAT from which its RTP was learned, the peer's RTCP has another port than it knows.
+    if (this.#source.address !== session.remote.address) this.#rtcpPort = port;
+  }
+
+  #sendRtcp(report: Uint8Array): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    const learned = this.#source.address !== session.remote.address;
+    const address = learned ? this.#source.address : session.remoteRtcp.address;
+    if (session.rtcpMux) this.#socket?.send(report, 0, report.length, this.#source.port, address);
+    else this.#rtcpSocket?.send(report, 0, report.length, this.#rtcpPort, address);
+  }
+
+  // ---- Patch bay ---------------------------------------------------------------------------------------------
+
+  addSink(sink: AudioSink): void {
+    this.#sinks = [...this.#sinks, sink];
+    if (this.#codec !== undefined) sink.plug(this.#format(this.#codec));
+  }
+
+  removeSink(sink: AudioSink): void {
+    this.#sinks = this.#sinks.filter((other) => other !== sink);
+    sink.unplug();
+  }
+
+  plug(format: AudioFormat): void {
+    this.#playout = new Playout(format);
+    this.#encoder?.reset();
+  }
+
+  unplug(): void {
+    this.#playout = undefined;
+  }
+
+  get queuedMs(): number {
+    return this.#playout?.queuedMs ?? 0;
+  }
+
+  get droppedMs(): number {
+    return this.#playout?.droppedMs ?? 0;
+  }
+
+  #format({ sampleRateHz }: Codec): AudioFormat {
+    return { sampleRateHz, queueBytesMax: (sampleRateHz * 2 * queuedMsMax) / 1000 };
+  }
+
+  // ---- The end -----------------------------------------------------------------------------------------------
+
+  counters(): RtpCounters {
+    return {
+      packetsReceived: this.#reception.packetsReceived,
+      bytesReceived: this.#bytesReceived,
+      packetsSent: this.#sender.packetCount,
+      bytesSent: this.#sender.octetCount,
+      packetsLost: this.#reception.packetsLost,
+      packetsDuplicate: this.#reception.packetsDuplicate,
+      packetsLate: this.#jitterBuffer.packetsLate,
+      packetsIgnored: this.#packetsIgnored,
+      jitterMs: this.#reception.jitterMs,
+      rttMs: this.#rtcp.rttMs,
+      packetsLostRemote: this.#rtcp.packetsLostRemote,
+      framesUnderrun: this.#framesUnderrun,
+    };
+  }
+
+  /** Says RTCP BYE and closes the sockets. Idempotent. */
+  close(nowMs: number): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#session !== undefined) this.#sendRtcp(this.#rtcp.bye(nowMs));
+    this.#socket?.close();
+    this.#rtcpSocket?.close();
+  }
+}
