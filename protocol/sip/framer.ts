@@ -1,5 +1,13 @@
 import { Buffer } from 'node:buffer';
-import { decodeHead, defaultLimits, parseHead, type SipLimits, type SipParseError } from './parse.ts';
+import {
+  addFault,
+  decodeHead,
+  defaultLimits,
+  headError,
+  parseHead,
+  type SipLimits,
+  type SipParseError,
+} from './parse.ts';
 
 export type SipFrame =
   /** One message for `parseMessage`; the bytes are the caller's. */
@@ -145,9 +153,9 @@ export class SipFramer {
   #break(start: number, headEnd: number, tooLarge: boolean, frames: SipFrame[]): void {
     const head = parseHead(decodeHead(this.#buffer, start, headEnd), this.#limits);
     if (tooLarge)
-      head.fault('message-too-large', `expected at most ${this.#limits.messageBytesMax} bytes`, 513);
-    else head.fault('missing-content-length', 'expected Content-Length on a stream');
-    frames.push({ kind: 'broken', error: head.error()! });
+      addFault(head, 'message-too-large', `expected at most ${this.#limits.messageBytesMax} bytes`, 513);
+    else addFault(head, 'missing-content-length', 'expected Content-Length on a stream');
+    frames.push({ kind: 'broken', error: headError(head)! });
     this.#broken = true;
     this.#buffer = Buffer.alloc(0);
     this.#size = 0;

@@ -87,18 +87,27 @@ const rows: readonly Row[] = [
 ];
 
 const known = new Map<string, HeaderName>();
+/** By length and first letter: a handful of names at most share a place. */
+const canonicalByShape: (HeaderName[] | undefined)[] = [];
 for (const { canonical, compact, list } of rows) {
   const entry: HeaderName = { canonical, list: list === true };
-  // The usual spellings are found without a copy in lower case.
-  known.set(canonical, entry);
   known.set(canonical.toLowerCase(), entry);
-  if (compact !== undefined) {
-    known.set(compact, entry);
-    known.set(compact.toUpperCase(), entry);
-  }
+  if (compact !== undefined) known.set(compact, entry);
+  const shape = shapeOf(canonical, 0, canonical.length);
+  canonicalByShape[shape] ??= [];
+  canonicalByShape[shape].push(entry);
 }
 
-/** The entry of a known header in any case, long or compact; undefined for the rest. */
-export function knownHeader(name: string): HeaderName | undefined {
-  return known.get(name) ?? known.get(name.toLowerCase());
+/** The entry of the header named by `text[start … end]` in any case, long or compact; undefined for an unknown one.
+ *  The usual spelling is found without a copy of it. */
+export function knownHeader(text: string, start: number, end: number): HeaderName | undefined {
+  const sameShape = end - start < 32 ? canonicalByShape[shapeOf(text, start, end)] : undefined;
+  if (sameShape !== undefined) {
+    for (const entry of sameShape) if (text.startsWith(entry.canonical, start)) return entry;
+  }
+  return known.get(text.slice(start, end).toLowerCase());
+}
+
+function shapeOf(text: string, start: number, end: number): number {
+  return (end - start) * 32 + (text.charCodeAt(start) & 31);
 }

@@ -55,30 +55,63 @@ export function parseMessage(bytes: Uint8Array, limits: SipLimits = defaultLimit
     throw new SipParseError('empty-message', 'expected a SIP message, got line breaks');
   const headEnd = buffer.indexOf('\r\n\r\n', start, 'latin1');
   const head = parseHead(decodeHead(buffer, start, headEnd < 0 ? buffer.length : headEnd), limits);
-  if (headEnd < 0) head.fault('missing-blank-line', 'expected an empty line after the headers');
+  if (headEnd < 0) addFault(head, 'missing-blank-line', 'expected an empty line after the headers');
   if (buffer.length - start > limits.messageBytesMax) {
     const expected = `expected at most ${limits.messageBytesMax} bytes`;
-    head.fault('message-too-large', `${expected}, got ${buffer.length - start}`, 513);
+    addFault(head, 'message-too-large', `${expected}, got ${buffer.length - start}`, 513);
   }
-  const available = headEnd < 0 ? 0 : buffer.length - headEnd - 4;
+  const bodyStart = headEnd + 4;
+  const available = headEnd < 0 ? 0 : buffer.length - bodyStart;
   const bodySize = head.contentLength ?? available;
   if (bodySize > available) {
-    head.fault('body-too-short', `expected a body of ${bodySize} bytes, got ${available}`);
+    addFault(head, 'body-too-short', `expected a body of ${bodySize} bytes, got ${available}`);
   }
-  return head.finish(
-    bodySize === 0 ? emptyBody : Uint8Array.prototype.slice.call(buffer, headEnd + 4, headEnd + 4 + bodySize),
-  );
+  const error = headError(head);
+  if (error !== undefined) throw error;
+  const body = bodySize === 0 ? emptyBody : copyBytes(buffer, bodyStart, bodyStart + bodySize);
+  const { method, uri, status, reasonPhrase, headers } = head;
+  if (method !== undefined) return { kind: 'request', method, uri, headers, body };
+  return { kind: 'response', status, reasonPhrase, headers, body };
 }
 
-/** Start line and headers of a message whose body is elsewhere; `text` ends before the empty line. */
+/** Start line and headers, and the first thing wrong with them. Reading goes on after a fault, because the answer
+ *  needs the headers behind it. */
+export interface MessageHead {
+  /** Undefined in a response, and where there is no method to be seen. */
+  method: string | undefined;
+  uri: string;
+  status: number;
+  reasonPhrase: string;
+  readonly headers: SipHeader[];
+  /** Undefined where the header is absent. */
+  contentLength: number | undefined;
+  fault: { readonly code: string; readonly message: string; readonly status: number } | undefined;
+}
+
+/** `text` ends before the empty line. */
 export function parseHead(text: string, limits: SipLimits = defaultLimits): MessageHead {
-  const head = new MessageHead(limits);
+  const head: MessageHead = {
+    method: undefined,
+    uri: '',
+    status: 0,
+    reasonPhrase: '',
+    headers: [],
+    contentLength: undefined,
+    fault: undefined,
+  };
   let lineEnd = findLineEnd(text, 0, head);
-  head.readStartLine(text, lineEnd);
+  readStartLine(head, text, lineEnd, limits);
+  let lines = 0;
   while (lineEnd < text.length) {
     const lineStart = lineEnd + 2;
     lineEnd = findLineEnd(text, lineStart, head);
-    if (isSpace(text.charCodeAt(lineEnd + 2))) {
+    if (lineEnd === lineStart) continue;
+    if (++lines > limits.headerLinesMax) {
+      addFault(head, 'too-many-headers', `expected at most ${limits.headerLinesMax} header lines`, 513);
+      break;
+    }
+    if (!isSpace(text.charCodeAt(lineEnd + 2))) readHeaderLine(head, text, lineStart, lineEnd, limits);
+    else {
       const pieces = [text.slice(lineStart, lineEnd)];
       while (isSpace(text.charCodeAt(lineEnd + 2))) {
         const pieceStart = lineEnd + 2;
@@ -86,183 +119,146 @@ export function parseHead(text: string, limits: SipLimits = defaultLimits): Mess
         pieces.push(trimSpace(text, pieceStart, lineEnd));
       }
       const unfolded = pieces.join(' ');
-      head.readHeaderLine(unfolded, 0, unfolded.length);
-    } else if (lineEnd > lineStart) head.readHeaderLine(text, lineStart, lineEnd);
+      readHeaderLine(head, unfolded, 0, unfolded.length, limits);
+    }
   }
   return head;
 }
 
-/** Index of the CRLF that ends the line from `start`, the length of the text without one. */
-function findLineEnd(text: string, start: number, head: MessageHead): number {
-  let end = text.indexOf('\r', start);
-  if (end < 0) end = text.length;
-  else if (text.charCodeAt(end + 1) !== 0x0a) {
-    // Read on as if it were none: others on the path may see two lines here, and only one of us can be right.
-    head.fault('bad-line-break', 'expected lines to end with CRLF, got a lone CR');
-    end = text.indexOf('\r\n', end);
-    if (end < 0) end = text.length;
-  }
-  const lineFeed = text.indexOf('\n', start);
-  if (lineFeed >= 0 && lineFeed < end)
-    head.fault('bad-line-break', 'expected lines to end with CRLF, got a lone LF');
-  return end;
+/** Only the first fault is kept. */
+export function addFault(head: MessageHead, code: string, message: string, status = 400): void {
+  head.fault ??= { code, message, status };
 }
 
-/** What has been read of a message, and the first thing wrong with it. Reading goes on after a fault, because the
- *  answer needs the headers behind it. */
-class MessageHead {
-  readonly #limits: SipLimits;
-  readonly #headers: SipHeader[] = [];
-  #method: string | undefined;
-  #uri = '';
-  #status = 0;
-  #reasonPhrase = '';
-  #lines = 0;
-  #contentLength: number | undefined;
-  #fault: { readonly code: string; readonly message: string; readonly status: number } | undefined;
-
-  constructor(limits: SipLimits) {
-    this.#limits = limits;
-  }
-
-  /** Undefined where the header is absent. */
-  get contentLength(): number | undefined {
-    return this.#contentLength;
-  }
-
-  /** Only the first fault is reported. */
-  fault(code: string, message: string, status = 400): void {
-    this.#fault ??= { code, message, status };
-  }
-
-  /** The first fault as an error, undefined for a sound head. */
-  error(): SipParseError | undefined {
-    const fault = this.#fault;
-    if (fault === undefined) return undefined;
-    if (this.#method === undefined) return new SipParseError(fault.code, fault.message);
-    const partial = this.#request(emptyBody);
-    return new SipParseError(fault.code, fault.message, { status: fault.status, partial });
-  }
-
-  finish(body: Uint8Array): SipMessage {
-    const error = this.error();
-    if (error !== undefined) throw error;
-    if (this.#method !== undefined) return this.#request(body);
-    return {
-      kind: 'response',
-      status: this.#status,
-      reasonPhrase: this.#reasonPhrase,
-      headers: this.#headers,
-      body,
-    };
-  }
-
-  #request(body: Uint8Array): SipRequest {
-    return { kind: 'request', method: this.#method ?? '', uri: this.#uri, headers: this.#headers, body };
-  }
-
-  readStartLine(text: string, end: number): void {
-    if (/^sip\//i.test(text.slice(0, 4))) this.#readStatusLine(text.slice(0, end));
-    else this.#readRequestLine(text, end);
-    if (end > this.#limits.startLineCharsMax) {
-      const expected = `expected a start line of at most ${this.#limits.startLineCharsMax} characters`;
-      this.fault('start-line-too-long', `${expected}, got ${end}`, 414);
-    }
-  }
-
-  #readStatusLine(line: string): void {
-    const match = /^SIP\/2\.0 ([1-6][0-9][0-9])(?: |$)/i.exec(line);
-    if (match === null) {
-      return this.fault('bad-status-line', `expected "SIP/2.0", a status and a reason, got ${excerpt(line)}`);
-    }
-    this.#status = Number(match[1]);
-    this.#reasonPhrase = line.slice(12);
-  }
-
-  #readRequestLine(text: string, end: number): void {
-    const methodEnd = text.indexOf(' ');
-    const method = text.slice(0, methodEnd < 0 || methodEnd > end ? end : methodEnd);
-    // Without a method this is no request of any kind (a scanner's HTTP or TLS), and nobody waits for an answer.
-    if (!isToken(method)) {
-      return this.fault('bad-request-line', `expected a method, got ${excerpt(text.slice(0, end))}`);
-    }
-    this.#method = method;
-    const versionStart = text.lastIndexOf(' ', end - 1) + 1;
-    this.#uri = text.slice(methodEnd + 1, Math.max(methodEnd + 1, versionStart - 1));
-    const version = text.slice(versionStart, end);
-    if (version === 'SIP/2.0' || version.toUpperCase() === 'SIP/2.0') {
-      if (this.#uri === '' || /[\s<>"]/.test(this.#uri)) {
-        this.fault(
-          'bad-request-uri',
-          `expected one URI without spaces and brackets, got ${excerpt(this.#uri)}`,
-        );
-      }
-    } else if (versionStart > methodEnd + 1 && /^SIP\/[0-9]{1,9}\.[0-9]{1,9}$/i.test(version)) {
-      this.fault('unsupported-version', `expected SIP/2.0, got ${excerpt(version)}`, 505);
-    } else {
-      const line = excerpt(text.slice(0, end));
-      this.fault(
-        'bad-request-line',
-        `expected a method, a URI and "SIP/2.0" between single spaces, got ${line}`,
-      );
-    }
-  }
-
-  readHeaderLine(text: string, start: number, end: number): void {
-    const limits = this.#limits;
-    if (end - start > limits.headerLineCharsMax) {
-      const expected = `expected header lines of at most ${limits.headerLineCharsMax} characters`;
-      return this.fault('header-line-too-long', `${expected}, got ${end - start}`, 513);
-    }
-    if (++this.#lines > limits.headerLinesMax) {
-      return this.fault('too-many-headers', `expected at most ${limits.headerLinesMax} header lines`, 513);
-    }
-    let nameEnd = start;
-    while (nameEnd < end && text.charCodeAt(nameEnd) !== 0x3a) nameEnd++;
-    const received = trimSpace(text, start, nameEnd);
-    const known = knownHeader(received);
-    if (nameEnd === end || (known === undefined && !isToken(received))) {
-      const line = excerpt(text.slice(start, Math.min(end, start + 80)));
-      return this.fault('bad-header-line', `expected a header name and a colon, got ${line}`);
-    }
-    const value = trimSpace(text, nameEnd + 1, end);
-    if (known === undefined) this.#headers.push({ name: received, value });
-    else if (known.list && value.indexOf(',') >= 0) this.#addList(known.canonical, value);
-    else {
-      if (known.canonical === 'Content-Length') this.#readContentLength(value);
-      this.#headers.push({ name: known.canonical, value });
-    }
-  }
-
-  #addList(name: string, value: string): void {
-    for (const entry of splitList(value)) {
-      if (this.#headers.length >= this.#limits.headerValuesMax) {
-        return this.fault(
-          'too-many-headers',
-          `expected at most ${this.#limits.headerValuesMax} header values`,
-          513,
-        );
-      }
-      this.#headers.push({ name, value: entry });
-    }
-  }
-
-  #readContentLength(value: string): void {
-    const contentLength = /^[0-9]{1,9}$/.test(value) ? Number(value) : undefined;
-    if (contentLength === undefined) {
-      this.fault('bad-content-length', `expected Content-Length as a number, got ${excerpt(value)}`);
-    } else if (this.#contentLength !== undefined && this.#contentLength !== contentLength) {
-      const both = `${this.#contentLength} and ${contentLength}`;
-      this.fault('bad-content-length', `expected one Content-Length, got ${both}`);
-    } else this.#contentLength = contentLength;
-  }
+/** The fault as an error, undefined for a sound head. */
+export function headError({ fault, method, uri, headers }: MessageHead): SipParseError | undefined {
+  if (fault === undefined) return undefined;
+  if (method === undefined) return new SipParseError(fault.code, fault.message);
+  const partial: SipRequest = { kind: 'request', method, uri, headers, body: emptyBody };
+  return new SipParseError(fault.code, fault.message, { status: fault.status, partial });
 }
-
-export type { MessageHead };
 
 /** Bytes of a head as text: UTF-8, in the faster way where it is ASCII. */
 export function decodeHead(buffer: Buffer, start: number, end: number): string {
-  return isAscii(buffer.subarray(start, end))
-    ? buffer.toString('latin1', start, end)
-    : buffer.toString('utf8', start, end);
+  return buffer.toString(isAscii(buffer.subarray(start, end)) ? 'latin1' : 'utf8', start, end);
+}
+
+/** Index of the CRLF that ends the line from `start`, the length of the text without one. */
+function findLineEnd(text: string, start: number, head: MessageHead): number {
+  const lineFeed = text.indexOf('\n', start);
+  const carriageReturn = text.indexOf('\r', start);
+  if (lineFeed >= 0 && lineFeed === carriageReturn + 1) return carriageReturn;
+  if (lineFeed < 0 && carriageReturn < 0) return text.length;
+  // Read on as if it were none: others on the path may see two lines here, and only one of us can be right.
+  addFault(head, 'bad-line-break', 'expected lines to end with CRLF, got a lone CR or LF');
+  const end = text.indexOf('\r\n', start);
+  return end < 0 ? text.length : end;
+}
+
+function readStartLine(head: MessageHead, text: string, end: number, limits: SipLimits): void {
+  // No method has a slash in it.
+  const kind = text.slice(0, 4);
+  if (kind === 'SIP/' || kind.toUpperCase() === 'SIP/') readStatusLine(head, text.slice(0, end));
+  else readRequestLine(head, text, end);
+  if (end > limits.startLineCharsMax) {
+    const expected = `expected a start line of at most ${limits.startLineCharsMax} characters`;
+    addFault(head, 'start-line-too-long', `${expected}, got ${end}`, 414);
+  }
+}
+
+function readStatusLine(head: MessageHead, line: string): void {
+  const match = /^SIP\/2\.0 ([1-6][0-9][0-9])(?: |$)/i.exec(line);
+  if (match === null) {
+    addFault(head, 'bad-status-line', `expected "SIP/2.0", a status and a reason, got ${excerpt(line)}`);
+    return;
+  }
+  head.status = Number(match[1]);
+  head.reasonPhrase = line.slice(12);
+}
+
+function readRequestLine(head: MessageHead, text: string, end: number): void {
+  const space = text.indexOf(' ');
+  const methodEnd = space < 0 || space > end ? end : space;
+  const method = text.slice(0, methodEnd);
+  // Without a method this is no request of any kind (a scanner's HTTP or TLS), and nobody waits for an answer.
+  if (!isToken(method)) {
+    addFault(head, 'bad-request-line', `expected a method, got ${excerpt(text.slice(0, end))}`);
+    return;
+  }
+  head.method = method;
+  const versionStart = text.lastIndexOf(' ', end - 1) + 1;
+  head.uri = text.slice(methodEnd + 1, Math.max(methodEnd + 1, versionStart - 1));
+  const version = text.slice(versionStart, end);
+  if (version === 'SIP/2.0' || version.toUpperCase() === 'SIP/2.0') {
+    if (head.uri === '' || /[\s<>"]/.test(head.uri)) {
+      const expected = 'expected one URI without spaces and brackets';
+      addFault(head, 'bad-request-uri', `${expected}, got ${excerpt(head.uri)}`);
+    }
+  } else if (versionStart > methodEnd + 1 && /^SIP\/[0-9]{1,9}\.[0-9]{1,9}$/i.test(version)) {
+    addFault(head, 'unsupported-version', `expected SIP/2.0, got ${excerpt(version)}`, 505);
+  } else {
+    const expected = 'expected a method, a URI and "SIP/2.0" between single spaces';
+    addFault(head, 'bad-request-line', `${expected}, got ${excerpt(text.slice(0, end))}`);
+  }
+}
+
+function readHeaderLine(
+  head: MessageHead,
+  text: string,
+  start: number,
+  end: number,
+  limits: SipLimits,
+): void {
+  if (end - start > limits.headerLineCharsMax) {
+    const expected = `expected header lines of at most ${limits.headerLineCharsMax} characters`;
+    addFault(head, 'header-line-too-long', `${expected}, got ${end - start}`, 513);
+    return;
+  }
+  let colon = start;
+  while (colon < end && text.charCodeAt(colon) !== 0x3a) colon++;
+  let nameEnd = colon;
+  while (nameEnd > start && isSpace(text.charCodeAt(nameEnd - 1))) nameEnd--;
+  const known = knownHeader(text, start, nameEnd);
+  if (colon === end || (known === undefined && !isToken(text.slice(start, nameEnd)))) {
+    const line = excerpt(text.slice(start, end));
+    addFault(head, 'bad-header-line', `expected a header name and a colon, got ${line}`);
+    return;
+  }
+  const value = trimSpace(text, colon + 1, end);
+  if (known === undefined) head.headers.push({ name: text.slice(start, nameEnd), value });
+  else if (known.list && value.indexOf(',') >= 0) addList(head, known.canonical, value, limits);
+  else {
+    head.headers.push({ name: known.canonical, value });
+    if (known.canonical === 'Content-Length') readContentLength(head, value);
+  }
+}
+
+function addList(head: MessageHead, name: string, value: string, limits: SipLimits): void {
+  for (const entry of splitList(value)) {
+    if (head.headers.length >= limits.headerValuesMax) {
+      addFault(head, 'too-many-headers', `expected at most ${limits.headerValuesMax} header values`, 513);
+      return;
+    }
+    head.headers.push({ name, value: entry });
+  }
+}
+
+function readContentLength(head: MessageHead, value: string): void {
+  if (!/^[0-9]{1,9}$/.test(value)) {
+    addFault(head, 'bad-content-length', `expected Content-Length as a number, got ${excerpt(value)}`);
+    return;
+  }
+  const contentLength = Number(value);
+  if (head.contentLength !== undefined && head.contentLength !== contentLength) {
+    const both = `${head.contentLength} and ${contentLength}`;
+    addFault(head, 'bad-content-length', `expected one Content-Length, got ${both}`);
+  }
+  head.contentLength = contentLength;
+}
+
+// From the pool: an allocation of its own for some hundred bytes takes longer than reading a header.
+function copyBytes(buffer: Buffer, start: number, end: number): Uint8Array {
+  const copy = Buffer.allocUnsafe(end - start);
+  buffer.copy(copy, 0, start, end);
+  return copy;
 }

@@ -8,17 +8,17 @@ export function serializeMessage(message: SipMessage): Buffer {
     message.kind === 'request'
       ? `${message.method} ${message.uri} SIP/2.0\r\n`
       : `SIP/2.0 ${message.status} ${message.reasonPhrase}\r\n`;
-  if (hasLineBreak(text, text.length - 2))
-    throw new Error(`line break in a start line: ${JSON.stringify(text)}`);
+  let lines = 3;
   for (const { name, value } of message.headers) {
-    if (hasLineBreak(value, value.length) || hasLineBreak(name, name.length)) {
-      throw new Error(`line break in a header: ${JSON.stringify(`${name}: ${value}`)}`);
-    }
     if (name.length === 14 && name.toLowerCase() === 'content-length') continue;
     text += `${name}: ${value}\r\n`;
+    lines++;
   }
   const { body } = message;
   text += `Content-Length: ${body.length}\r\n\r\n`;
+  if (countOf('\r', text) !== lines || countOf('\n', text) !== lines) {
+    throw new Error(`line break within a line of a SIP message: ${JSON.stringify(text)}`);
+  }
   const headSize = Buffer.byteLength(text);
   const bytes = Buffer.allocUnsafe(headSize + body.length);
   bytes.write(text, 0, headSize, headSize === text.length ? 'latin1' : 'utf8');
@@ -26,9 +26,8 @@ export function serializeMessage(message: SipMessage): Buffer {
   return bytes;
 }
 
-function hasLineBreak(text: string, end: number): boolean {
-  const carriageReturn = text.indexOf('\r');
-  if (carriageReturn >= 0 && carriageReturn < end) return true;
-  const lineFeed = text.indexOf('\n');
-  return lineFeed >= 0 && lineFeed < end;
+function countOf(char: string, text: string): number {
+  let count = 0;
+  for (let index = text.indexOf(char); index >= 0; index = text.indexOf(char, index + 1)) count++;
+  return count;
 }
