@@ -1,0 +1,198 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import {
+  headerValue,
+  type SipHeader,
+  type SipRequest,
+  type SipResponse,
+} from '../../protocol/sip/message.ts';
+import type { SipParseError } from '../../protocol/sip/parse.ts';
+import { checkRequest } from '../../protocol/sip/request-check.ts';
+import { createResponse } from '../../protocol/sip/response.ts';
+import type { SessionProfile } from '../../protocol/sip/session-actions.ts';
+import { dialogKeyOf } from '../../protocol/sip/transaction-key.ts';
+import { parseVia, serializeVia, stampSource } from '../../protocol/sip/via.ts';
+import type { LiveSession } from './live-session.ts';
+import type { SipFlow } from './sip-flow.ts';
+import type { SipTransport } from './sip-transport.ts';
+import type { Transactions } from './transactions.ts';
+
+export interface RequestReceiverOptions {
+  readonly transport: SipTransport;
+  readonly transactions: Transactions;
+  readonly profile: SessionProfile;
+  readonly transactionsMax: number;
+  /** The session of that dialog. */
+  inDialog(key: string): LiveSession | undefined;
+  /** The session that this INVITE began. */
+  ofInvite(invite: SipRequest): LiveSession | undefined;
+  /** A new INVITE; its transaction is open and 100 was sent. */
+  invited(invite: SipRequest, flow: SipFlow): void;
+  /** CANCEL of an INVITE whose session is not there yet. */
+  cancelledEarly(invite: SipRequest): void;
+  full(): boolean;
+  readiness(): number;
+  counted(code: string): void;
+}
+
+/** Methods that mean something without a dialog. */
+const methodsOutside = ['INVITE', 'ACK', 'CANCEL', 'OPTIONS', 'BYE'];
+/** Methods that belong to a dialog and are answered 481 without one. */
+const methodsInside = new Set(['BYE', 'UPDATE', 'INFO', 'PRACK']);
+
+/** Decides what a request is: refused, one that came again, part of a transaction or a dialog, or new. What needs no
+ *  state is answered without any (RFC 3261 §8.2.7), so that strangers cannot make us remember them. */
+export class RequestReceiver {
+  readonly #options: RequestReceiverOptions;
+  readonly #tagSecret = randomBytes(16);
+
+  constructor(options: RequestReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes that were no message, but perhaps the start of a request. */
+  reject(error: SipParseError, flow: SipFlow): void {
+    const { partial, status } = error;
+    this.#options.counted(error.code);
+    if (partial === undefined || status === undefined || partial.method === 'ACK') return;
+    this.#refuse(partial, flow, status, []);
+  }
+
+  receive(received: SipRequest, flow: SipFlow): void {
+    const { transactions, counted } = this.#options;
+    const refusal = checkRequest(received, this.#capabilities(received));
+    if (refusal !== undefined) {
+      counted(refusal.code);
+      if (received.method !== 'ACK') this.#refuse(received, flow, refusal.status, refusal.headers);
+      return;
+    }
+    const request = stamp(received, flow);
+    if (transactions.receiveRequest(request)) return;
+    if (request.method === 'ACK') return this.#receiveAck(request);
+    if (request.method === 'CANCEL') return this.#receiveCancel(request, flow);
+    const key = dialogKeyOf(request);
+    if (key !== undefined) return this.#receiveInDialog(request, key, flow);
+    this.#receiveOutside(request, flow);
+  }
+
+  #capabilities({ method, body, headers }: SipRequest): Parameters<typeof checkRequest>[1] {
+    const { allow, supported } = this.#options.profile;
+    const sessionMethod = method === 'INVITE' || method === 'UPDATE';
+    // Elsewhere the body is for whoever handles the request.
+    const ownType = headers.find(({ name }) => name === 'Content-Type')?.value.split(';', 1)[0] ?? '';
+    const contentTypes = ['application/sdp'];
+    if (!sessionMethod && body.length > 0) contentTypes.push(ownType.trim().toLowerCase());
+    return { methodsAllowed: allow, extensions: supported, contentTypes };
+  }
+
+  #receiveAck(ack: SipRequest): void {
+    const key = dialogKeyOf(ack);
+    const session = key === undefined ? undefined : this.#options.inDialog(key);
+    if (session === undefined) this.#options.counted('stray-ack');
+    else session.receiveRequest(ack);
+  }
+
+  /** RFC 3261 §9.2. */
+  #receiveCancel(cancel: SipRequest, flow: SipFlow): void {
+    const { transactions } = this.#options;
+    const invite = transactions.cancelled(cancel);
+    if (invite === undefined) return this.#refuse(cancel, flow, 481, []);
+    const session = this.#options.ofInvite(invite);
+    const toTag = session?.localTag ?? this.tagFor(invite);
+    transactions.openServer(cancel, flow);
+    transactions.respond(cancel, createResponse(cancel, 200, { toTag, headers: this.#serverHeaders() }));
+    if (session === undefined) this.#options.cancelledEarly(invite);
+    else session.cancelled(cancel);
+  }
+
+  #receiveInDialog(request: SipRequest, key: string, flow: SipFlow): void {
+    const session = this.#options.inDialog(key);
+    if (session === undefined) {
+      this.#options.counted('no-dialog');
+      return this.#refuse(request, flow, 481, []);
+    }
+    if (!this.#open(request, flow)) return;
+    session.receiveRequest(request);
+  }
+
+  #receiveOutside(request: SipRequest, flow: SipFlow): void {
+    const { transactions, counted, invited, full } = this.#options;
+    if (transactions.isMerged(request)) {
+      counted('merged-request');
+      return this.#refuse(request, flow, 482, []);
+    }
+    if (request.method === 'OPTIONS') return this.#answerOptions(request, flow);
+    if (methodsInside.has(request.method)) {
+      counted('no-dialog');
+      return this.#refuse(request, flow, 481, []);
+    }
+    if (request.method !== 'INVITE') {
+      counted('method-not-allowed');
+      return this.#refuse(request, flow, 405, [{ name: 'Allow', value: methodsOutside.join(', ') }]);
+    }
+    if (full()) {
+      counted('session-limit');
+      return this.#refuse(request, flow, 503, [{ name: 'Retry-After', value: '10' }]);
+    }
+    if (this.#open(request, flow)) invited(request, flow);
+  }
+
+  /** The server transaction, for an INVITE with its 100. */
+  #open(request: SipRequest, flow: SipFlow): boolean {
+    const { transactions, transactionsMax, counted } = this.#options;
+    if (transactions.size >= transactionsMax) {
+      counted('transaction-limit');
+      this.#refuse(request, flow, 503, [{ name: 'Retry-After', value: '10' }]);
+      return false;
+    }
+    transactions.openServer(request, flow);
+    if (request.method === 'INVITE') transactions.respond(request, createResponse(request, 100));
+    return true;
+  }
+
+  /** RFC 3261 §11.2. */
+  #answerOptions(request: SipRequest, flow: SipFlow): void {
+    const { profile, readiness } = this.#options;
+    const status = readiness();
+    this.#refuse(request, flow, status, [
+      { name: 'Allow', value: profile.allow.join(', ') },
+      { name: 'Accept', value: 'application/sdp' },
+      { name: 'Accept-Encoding', value: 'identity' },
+      { name: 'Supported', value: profile.supported.join(', ') },
+      ...(status === 503 ? [{ name: 'Retry-After', value: '10' }] : []),
+    ]);
+  }
+
+  /** Without a transaction: where the request comes again, so does the same answer. */
+  #refuse(request: SipRequest, flow: SipFlow, status: number, headers: readonly SipHeader[]): void {
+    const stamped = stamp(request, flow);
+    const response: SipResponse = createResponse(stamped, status, {
+      toTag: this.tagFor(stamped),
+      headers: [...headers, ...this.#serverHeaders()],
+    });
+    this.#options.transport.respond(response, flow);
+  }
+
+  #serverHeaders(): SipHeader[] {
+    return [{ name: 'Server', value: this.#options.profile.userAgentName }];
+  }
+
+  /** The same for the same request, RFC 3261 §8.2.7, and nobody else can make it. */
+  tagFor(request: SipRequest): string {
+    const facts = ['Via', 'From', 'Call-ID', 'CSeq'].map((name) => headerValue(request, name) ?? '');
+    return createHmac('sha256', this.#tagSecret).update(JSON.stringify(facts)).digest('hex').slice(0, 16);
+  }
+}
+
+/** With the source in the top Via. A Via that cannot be read stays as it is. */
+function stamp(request: SipRequest, flow: SipFlow): SipRequest {
+  const index = request.headers.findIndex(({ name }) => name === 'Via');
+  const header = request.headers[index];
+  if (header === undefined) return request;
+  try {
+    const { address, port } = flow.remote;
+    const value = serializeVia(stampSource(parseVia(header.value), address, port));
+    return { ...request, headers: request.headers.with(index, { name: 'Via', value }) };
+  } catch {
+    return request;
+  }
+}

@@ -1,0 +1,88 @@
+import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
+import type { RequestFailure } from '../../protocol/sip/session-actions.ts';
+import { branchCookie, serializeVia } from '../../protocol/sip/via.ts';
+import { errorMessage } from '../errors.ts';
+import type { SipFlow } from './sip-flow.ts';
+import { flowText } from './sip-flow.ts';
+import type { SipDestination, SipTransport } from './sip-transport.ts';
+import { type HostLookup, resolveTarget } from './target-resolver.ts';
+import type { ClientUser, Transactions } from './transactions.ts';
+
+export interface RequestSenderOptions {
+  readonly transport: SipTransport;
+  readonly transactions: Transactions;
+  readonly externalAddress: string | undefined;
+  readonly findHost: HostLookup;
+  createToken(): string;
+}
+
+/** Takes a request from its URI to the wire: address, flow, Via, transaction. */
+export class RequestSender {
+  readonly #options: RequestSenderOptions;
+  /** As they went out, by what they were made from: CANCEL needs the same Via. */
+  readonly #sent = new WeakMap<SipRequest, SipRequest>();
+
+  constructor(options: RequestSenderOptions) {
+    this.#options = options;
+  }
+
+  /** Calls `use` with a flow towards the URI, in this turn if its host is an address and the way is known. */
+  locate(uri: string, use: (flow: SipFlow) => void, failed: (failure: RequestFailure) => void): void {
+    const fail = (error: unknown): void => failed({ why: 'transport', message: errorMessage(error) });
+    const found = (destination: SipDestination): void =>
+      this.#options.transport.withFlow(destination, use, fail);
+    try {
+      const destination = resolveTarget(uri, this.#options.findHost);
+      if (destination instanceof Promise) destination.then(found).catch(fail);
+      else found(destination);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  send(request: SipRequest, flow: SipFlow, user: ClientUser): void {
+    const sent = this.#withVia(request, flow);
+    this.#sent.set(request, sent);
+    this.#options.transactions.openClient(sent, flow, user);
+  }
+
+  /** ACK of a 2xx: no transaction, its own branch. */
+  sendAck(ack: SipRequest, flow: SipFlow): void {
+    this.#options.transport.send(this.#withVia(ack, flow), flow);
+  }
+
+  cancel(invite: SipRequest, headers: readonly SipHeader[]): void {
+    const sent = this.#sent.get(invite);
+    if (sent !== undefined) this.#options.transactions.cancel(sent, headers);
+  }
+
+  abandon(invite: SipRequest): void {
+    const sent = this.#sent.get(invite);
+    if (sent !== undefined) this.#options.transactions.abandon(sent);
+  }
+
+  #withVia(request: SipRequest, flow: SipFlow): SipRequest {
+    const { externalAddress, createToken } = this.#options;
+    const value = serializeVia({
+      transport: flow.protocol.toUpperCase(),
+      host: externalAddress ?? flow.local.address,
+      port: flow.local.port,
+      branch: `${branchCookie}${createToken()}`,
+      rport: 'requested',
+      parameters: new Map(),
+    });
+    return { ...request, headers: [{ name: 'Via', value }, ...request.headers] };
+  }
+}
+
+/** Contact of ours for requests that come back over this flow. */
+export function contactFor(
+  flow: SipFlow,
+  options: { readonly user: string; readonly externalAddress: string | undefined },
+): string {
+  const { protocol, port } = flow.local;
+  const address = options.externalAddress ?? flow.local.address;
+  const host = flowText({ protocol, address, port }).slice(protocol.length + 1);
+  const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
+  return `<sip:${options.user === '' ? '' : `${options.user}@`}${host}${transport}>`;
+}

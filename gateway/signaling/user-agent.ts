@@ -1,0 +1,417 @@
+import { randomBytes } from 'node:crypto';
+import { ProtocolError } from '../../protocol/protocol-error.ts';
+import { InboundSession } from '../../protocol/sip/inbound-session.ts';
+import type { SipHeader, SipMessage, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
+import { parseNameAddr, serializeNameAddr, withTag } from '../../protocol/sip/name-addr.ts';
+import { OutboundSession } from '../../protocol/sip/outbound-session.ts';
+import { isSoundResponse } from '../../protocol/sip/request-check.ts';
+import { createResponse } from '../../protocol/sip/response.ts';
+import type { RequestFailure, SessionProfile } from '../../protocol/sip/session-actions.ts';
+import { dialogKey } from '../../protocol/sip/transaction-key.ts';
+import { type SipTimings, sipTimings } from '../../protocol/sip/transaction-tables.ts';
+import { parseUri } from '../../protocol/sip/uri.ts';
+import { escapeText } from '../../protocol/sip/uri-escape.ts';
+import type { Clock } from '../clock.ts';
+import { errorMessage } from '../errors.ts';
+import type { Network } from '../network.ts';
+import { usesFlow } from './flow-choice.ts';
+import { checkText, LiveSession, type SessionHost } from './live-session.ts';
+import { systemLocalAddressFor } from './local-address.ts';
+import { RequestReceiver } from './request-receiver.ts';
+import { contactFor, RequestSender } from './request-sender.ts';
+import type {
+  InviteOptions,
+  InviteSession,
+  InviteSessionHandlers,
+  SipAddress,
+  UserAgent,
+  UserAgentCounts,
+  UserAgentHandlers,
+} from './session.ts';
+import type { SipFlow } from './sip-flow.ts';
+import { type SipTls, SipTransport } from './sip-transport.ts';
+import { type HostLookup, systemHostLookup } from './target-resolver.ts';
+import { Transactions } from './transactions.ts';
+
+/** The part of a logger that is used here; pino's fits. */
+export interface SignalingLog {
+  debug(fields: object, sentence: string): void;
+  info(fields: object, sentence: string): void;
+  warn(fields: object, sentence: string): void;
+  error(fields: object, sentence: string): void;
+}
+
+export interface UserAgentLimits {
+  /** Sessions, those included that only wait for a last ACK or response. Beyond it: 503. */
+  readonly sessionsMax: number;
+  /** Transactions; new server transactions beyond it are refused with 503. */
+  readonly transactionsMax: number;
+  readonly connectionsMax: number;
+}
+
+export interface UserAgentOptions {
+  readonly clock: Clock;
+  /** UDP. TCP and TLS always use the system's. */
+  readonly network: Network;
+  /** Port 0 lets the system choose. */
+  readonly listen: readonly SipAddress[];
+  readonly tls?: SipTls | undefined;
+  /** Host in Contact and Via instead of the local address: ours as seen from behind the NAT. */
+  readonly externalAddress?: string | undefined;
+  readonly userAgentName: string;
+  readonly log: SignalingLog;
+  readonly handlers: UserAgentHandlers;
+  readonly limits?: Partial<UserAgentLimits> | undefined;
+  readonly timings?: SipTimings | undefined;
+  /** 0 ≤ x < 1, for back-off, tags and branches. Default: the system's. */
+  readonly random?: (() => number) | undefined;
+  readonly localAddressFor?: ((peer: string) => Promise<string>) | undefined;
+  readonly findHost?: HostLookup | undefined;
+}
+
+const limitsDefault: UserAgentLimits = {
+  sessionsMax: 20_000,
+  transactionsMax: 100_000,
+  connectionsMax: 4_000,
+};
+
+const methodsAllowed = [
+  ...['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'UPDATE', 'INFO', 'NOTIFY', 'REFER', 'MESSAGE'],
+];
+
+/** Binds every listener. Rejects with the system's error (`EADDRINUSE`, `EACCES`), leaving none bound. */
+export async function createUserAgent(options: UserAgentOptions): Promise<UserAgent> {
+  const userAgent = new SipUserAgent(options);
+  await userAgent.listen();
+  return userAgent;
+}
+
+class SipUserAgent implements UserAgent, SessionHost {
+  readonly clock: Clock;
+  readonly #options: UserAgentOptions;
+  readonly #handlers: UserAgentHandlers;
+  readonly #limits: UserAgentLimits;
+  readonly #profile: SessionProfile;
+  readonly #transport: SipTransport;
+  readonly #transactions: Transactions;
+  readonly #sender: RequestSender;
+  readonly #receiver: RequestReceiver;
+  readonly #sessions = new Set<LiveSession>();
+  readonly #dialogs = new Map<string, LiveSession>();
+  readonly #invites = new Map<SipRequest, LiveSession>();
+  /** INVITEs whose local address is being looked up. */
+  readonly #arriving = new Set<SipRequest>();
+  #open = true;
+
+  constructor(options: UserAgentOptions) {
+    this.clock = options.clock;
+    this.#options = options;
+    this.#handlers = options.handlers;
+    this.#limits = { ...limitsDefault, ...options.limits };
+    const random = options.random ?? Math.random;
+    this.#profile = {
+      userAgentName: options.userAgentName,
+      allow: methodsAllowed,
+      supported: [],
+      timings: options.timings ?? sipTimings,
+      createToken: options.random === undefined ? systemToken : () => seededToken(random),
+      random,
+    };
+    this.#transport = new SipTransport({
+      clock: options.clock,
+      network: options.network,
+      listen: options.listen,
+      tls: options.tls,
+      connectionsMax: this.#limits.connectionsMax,
+      localAddressFor: options.localAddressFor ?? systemLocalAddressFor,
+      received: (message, flow) => this.#guard(() => this.#receive(message, flow)),
+      rejected: (error, flow) => this.#guard(() => this.#receiver.reject(error, flow)),
+      closed: (flow) => this.#guard(() => this.#transactions.flowClosed(flow)),
+      counted: (code) => this.#counted(code),
+      traced: (direction, message, peer) => this.#handlers.traced?.(direction, message, peer),
+    });
+    this.#transactions = new Transactions({
+      clock: options.clock,
+      timings: this.#profile.timings,
+      sendRequest: (request, flow) => this.#send(request, flow),
+      sendResponse: (response, flow) => this.#send(response, flow),
+      counted: (code) => this.#counted(code),
+    });
+    this.#sender = new RequestSender({
+      transport: this.#transport,
+      transactions: this.#transactions,
+      externalAddress: options.externalAddress,
+      findHost: options.findHost ?? systemHostLookup,
+      createToken: this.#profile.createToken,
+    });
+    this.#receiver = new RequestReceiver({
+      transport: this.#transport,
+      transactions: this.#transactions,
+      profile: this.#profile,
+      transactionsMax: this.#limits.transactionsMax,
+      inDialog: (key) => this.#dialogs.get(key),
+      ofInvite: (invite) => this.#invites.get(invite),
+      invited: (invite, flow) => this.#invited(invite, flow),
+      cancelledEarly: (invite) => this.#cancelledEarly(invite),
+      full: () => this.#sessions.size >= this.#limits.sessionsMax,
+      readiness: () => this.#handlers.readiness(),
+      counted: (code) => this.#counted(code),
+    });
+  }
+
+  listen(): Promise<void> {
+    return this.#transport.listen();
+  }
+
+  get listening(): readonly SipAddress[] {
+    return this.#transport.listening;
+  }
+
+  counts(): UserAgentCounts {
+    return {
+      sessions: this.#sessions.size,
+      transactions: this.#transactions.size,
+      dialogs: this.#dialogs.size,
+      connections: this.#transport.connections,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const session of [...this.#sessions]) session.close();
+    this.#sessions.clear();
+    this.#dialogs.clear();
+    this.#invites.clear();
+    this.#arriving.clear();
+    this.#transactions.close();
+    await this.#transport.close();
+  }
+
+  // ---- calls we place
+
+  /** Throws `ProtocolError` for a bad URI, `TypeError` for line breaks in a header. */
+  invite(options: InviteOptions, handlers: InviteSessionHandlers): InviteSession {
+    const uri = parseUri(options.target);
+    for (const { name, value } of options.headers ?? []) checkText(name + value);
+    const from = parseNameAddr(bracketed(options.from));
+    const machine = new OutboundSession({
+      profile: this.#profile,
+      target: options.target,
+      from: serializeNameAddr(withTag(from, this.#profile.createToken())),
+      to: serializeNameAddr(parseNameAddr(bracketed(options.to ?? options.target))),
+      callId: this.#profile.createToken(),
+      headers: options.headers ?? [],
+      credentials: options.credentials,
+    });
+    const protocol = uri.scheme === 'sips' ? 'tls' : (uri.parameters.get('transport') ?? 'udp').toLowerCase();
+    const expected: SipAddress = {
+      protocol: protocol === 'tcp' || protocol === 'tls' ? protocol : 'udp',
+      address: uri.host,
+      port: uri.port ?? (protocol === 'tls' ? 5061 : 5060),
+    };
+    const local = this.listening.find((address) => address.protocol === expected.protocol);
+    const session = new LiveSession({
+      host: this,
+      machine,
+      flow: undefined,
+      remote: expected,
+      local: local ?? { ...expected, address: '0.0.0.0', port: 0 },
+    });
+    this.#sessions.add(session);
+    session.attach(handlers);
+    // The caller has its session before anything happens to it.
+    queueMicrotask(() => this.#guard(() => this.#start(session, machine, options, userOf(from.uri))));
+    return session;
+  }
+
+  #start(session: LiveSession, machine: OutboundSession, options: InviteOptions, user: string): void {
+    if (!this.#open || session.state === 'ended') return;
+    const fail = ({ message }: RequestFailure): void => session.run(machine.fail(message));
+    if (this.#sessions.size > this.#limits.sessionsMax) {
+      this.#counted('session-limit');
+      return fail({ why: 'transport', message: `no more than ${this.#limits.sessionsMax} sessions` });
+    }
+    const found = (flow: SipFlow): void => {
+      session.flow = flow;
+      session.remote = flow.remote;
+      session.local = flow.local;
+      session.flowHops.add(options.target);
+      let offer: string;
+      try {
+        offer = options.offer(flow.local.address);
+      } catch (error) {
+        this.handlerFailed(error, session);
+        return fail({ why: 'transport', message: `no offer could be made: ${errorMessage(error)}` });
+      }
+      const { externalAddress } = this.#options;
+      session.run(machine.start(contactFor(flow, { user, externalAddress }), offer));
+    };
+    this.#sender.locate(options.target, found, fail);
+  }
+
+  // ---- calls that come in
+
+  #invited(invite: SipRequest, flow: SipFlow): void {
+    const located = this.#transport.resolveLocal(flow);
+    if (!(located instanceof Promise)) return this.#begin(invite, located);
+    this.#arriving.add(invite);
+    located.then(
+      (ready) => this.#guard(() => (this.#arriving.delete(invite) ? this.#begin(invite, ready) : undefined)),
+      () => this.#guard(() => this.#refuseArriving(invite, 500)),
+    );
+  }
+
+  #cancelledEarly(invite: SipRequest): void {
+    this.#refuseArriving(invite, 487);
+  }
+
+  #refuseArriving(invite: SipRequest, status: number): void {
+    if (!this.#arriving.delete(invite)) return;
+    const toTag = this.#receiver.tagFor(invite);
+    this.#transactions.respond(invite, createResponse(invite, status, { toTag }));
+  }
+
+  #begin(invite: SipRequest, flow: SipFlow): void {
+    const { externalAddress } = this.#options;
+    const machine = new InboundSession({
+      invite,
+      profile: this.#profile,
+      contact: contactFor(flow, { user: userOf(invite.uri), externalAddress }),
+      localTag: this.#profile.createToken(),
+    });
+    const session = new LiveSession({ host: this, machine, flow, remote: flow.remote, local: flow.local });
+    if (usesFlow(machine.dialog, invite, flow)) session.flowHops.add(machine.dialog.nextHop);
+    this.#sessions.add(session);
+    this.#invites.set(invite, session);
+    try {
+      session.attach(this.#handlers.invited(session));
+    } catch (error) {
+      this.handlerFailed(error, session);
+      session.attach({ ended() {} });
+      session.end({ status: 500 });
+    }
+  }
+
+  // ---- what sessions ask for
+
+  respond(request: SipRequest, response: SipResponse): void {
+    this.#transactions.respond(request, response);
+  }
+
+  send(request: SipRequest, nextHop: string, session: LiveSession): void {
+    this.#withFlow(
+      nextHop,
+      session,
+      (flow) =>
+        this.#sender.send(request, flow, {
+          received: (response) => session.receiveResponse(request, response),
+          failed: (failure) => session.requestFailed(request, failure),
+        }),
+      (failure) => session.requestFailed(request, failure),
+    );
+  }
+
+  sendAck(ack: SipRequest, nextHop: string, session: LiveSession): void {
+    const lost = (): void => this.#counted('ack-undeliverable');
+    this.#withFlow(nextHop, session, (flow) => this.#sender.sendAck(ack, flow), lost);
+  }
+
+  #withFlow(
+    nextHop: string,
+    session: LiveSession,
+    use: (flow: SipFlow) => void,
+    failed: (failure: RequestFailure) => void,
+  ): void {
+    const { flow, flowHops } = session;
+    if (flow?.open && flowHops.has(nextHop)) use(flow);
+    else this.#sender.locate(nextHop, use, failed);
+  }
+
+  cancel(invite: SipRequest, headers: readonly SipHeader[]): void {
+    this.#sender.cancel(invite, headers);
+  }
+
+  abandon(invite: SipRequest): void {
+    this.#sender.abandon(invite);
+  }
+
+  changed(session: LiveSession): void {
+    const { machine, flow } = session;
+    const { dialog } = machine;
+    if (machine.finished) {
+      this.#sessions.delete(session);
+      this.#invites.delete(machine.invite);
+      if (session.dialogKey !== undefined) this.#dialogs.delete(session.dialogKey);
+    } else if (dialog !== undefined && session.dialogKey === undefined) {
+      session.dialogKey = dialogKey(dialog.callId, dialog.localTag, dialog.remoteTag);
+      this.#dialogs.set(session.dialogKey, session);
+      if (machine.direction === 'outbound' && flow?.reliable && dialog.routeSet.length === 0) {
+        session.flowHops.add(dialog.nextHop);
+      }
+    }
+  }
+
+  handlerFailed(error: unknown, session: LiveSession): void {
+    this.#counted('handler-failed');
+    this.#options.log.error({ err: error, sipCallId: session.sipCallId }, 'a session handler failed');
+  }
+
+  // ---- messages
+
+  #receive(message: SipMessage, flow: SipFlow): void {
+    if (!this.#open) return;
+    if (message.kind === 'request') return this.#receiver.receive(message, flow);
+    if (!isSoundResponse(message)) return this.#counted('bad-response');
+    if (!this.#transactions.receiveResponse(message)) this.#counted('stray-response');
+  }
+
+  #send(message: SipMessage, flow: SipFlow): void {
+    this.#guard(() => {
+      if (message.kind === 'request') this.#transport.send(message, flow);
+      else this.#transport.respond(message, flow);
+    });
+  }
+
+  /** One bad message, or one mistake of ours, must not take the other calls with it. */
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (error instanceof ProtocolError) return this.#counted(error.code);
+      this.#counted('internal-error');
+      this.#options.log.error({ err: error }, 'signalling failed on one message');
+    }
+  }
+
+  #counted(code: string): void {
+    this.#handlers.counted?.(code);
+  }
+}
+
+function systemToken(): string {
+  return randomBytes(12).toString('hex');
+}
+
+function seededToken(random: () => number): string {
+  let token = '';
+  while (token.length < 24)
+    token += Math.floor(random() * 0x1000000)
+      .toString(16)
+      .padStart(6, '0');
+  return token;
+}
+
+/** A bare URI with parameters would lose them to the header. */
+function bracketed(address: string): string {
+  return address.includes('<') ? address : `<${address}>`;
+}
+
+/** Escaped user part of a SIP URI, empty where there is none. */
+function userOf(text: string): string {
+  try {
+    return escapeText(parseUri(text).user ?? '', 'user');
+  } catch {
+    return '';
+  }
+}

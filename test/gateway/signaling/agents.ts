@@ -1,0 +1,143 @@
+import type {
+  InviteSession,
+  InviteSessionHandlers,
+  SessionEnd,
+  UserAgent,
+} from '../../../gateway/signaling/session.ts';
+import { createUserAgent, type UserAgentOptions } from '../../../gateway/signaling/user-agent.ts';
+import type { SipMessage, SipRequest } from '../../../protocol/sip/message.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { type LinkOptions, MemoryNetwork } from '../../support/memory-network.ts';
+import { createRandom } from '../../support/random.ts';
+
+export const offerSdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n';
+export const answerSdp = offerSdp.replace('4000', '5000');
+
+/** One user agent of a test, and all that happened to it. */
+export interface Agent {
+  readonly userAgent: UserAgent;
+  readonly uri: string;
+  readonly port: number;
+  /** What the handlers were told, in order: `accepted`, `ended:bye`. */
+  readonly events: string[];
+  readonly ends: SessionEnd[];
+  readonly sessions: InviteSession[];
+  readonly counted: string[];
+  readonly sent: { readonly atMs: number; readonly message: SipMessage }[];
+  readonly received: SipMessage[];
+  readonly errors: unknown[];
+  /** Overrides of the handlers for the sessions to come. */
+  on: Partial<InviteSessionHandlers> & { invited?: (session: InviteSession) => void };
+  readiness: number;
+  handlers(): InviteSessionHandlers;
+  call(to: Agent, options?: { readonly credentials?: { username: string; password: string } }): InviteSession;
+  /** Times of what was sent, in ms since the first such message: `'200'`, `'INVITE'`. */
+  times(what: string): number[];
+}
+
+export function createWorld(link: LinkOptions = {}): {
+  readonly clock: FakeClock;
+  readonly network: MemoryNetwork;
+} {
+  const clock = new FakeClock();
+  return { clock, network: new MemoryNetwork(clock, link) };
+}
+
+export async function createAgent(
+  { clock, network }: { readonly clock: FakeClock; readonly network: MemoryNetwork },
+  options: Partial<UserAgentOptions> & { readonly seed?: number } = {},
+): Promise<Agent> {
+  const agent: Agent = {
+    userAgent: undefined as unknown as UserAgent,
+    uri: '',
+    port: 0,
+    events: [],
+    ends: [],
+    sessions: [],
+    counted: [],
+    sent: [],
+    received: [],
+    errors: [],
+    on: {},
+    readiness: 200,
+    handlers: () => handlersFor(agent),
+    call(to, { credentials } = {}) {
+      const session = agent.userAgent.invite(
+        { target: to.uri, from: agent.uri, offer: () => offerSdp, ...(credentials && { credentials }) },
+        agent.handlers(),
+      );
+      agent.sessions.push(session);
+      return session;
+    },
+    times(what) {
+      const times = agent.sent.filter(({ message }) => labelOf(message) === what).map(({ atMs }) => atMs);
+      return times.map((atMs) => atMs - times[0]!);
+    },
+  };
+  const userAgent = await createUserAgent({
+    clock,
+    network,
+    listen: [{ protocol: 'udp', address: '127.0.0.1', port: 0 }],
+    userAgentName: 'test',
+    log: { debug() {}, info() {}, warn() {}, error: (fields) => agent.errors.push(fields) },
+    random: createRandom(options.seed ?? 7),
+    ...options,
+    handlers: {
+      invited(session) {
+        agent.sessions.push(session);
+        const handlers = agent.handlers();
+        queueMicrotask(() => agent.on.invited?.(session));
+        return handlers;
+      },
+      readiness: () => agent.readiness,
+      counted: (code) => agent.counted.push(code),
+      traced(direction, message) {
+        if (direction === 'out') agent.sent.push({ atMs: clock.nowMs(), message });
+        else agent.received.push(message);
+      },
+    },
+  });
+  const [listener] = userAgent.listening;
+  return Object.assign(agent, {
+    userAgent,
+    port: listener!.port,
+    uri: `sip:agent${listener!.port}@${listener!.address}:${listener!.port}`,
+  });
+}
+
+function handlersFor(agent: Agent): InviteSessionHandlers {
+  const { on, events } = agent;
+  return {
+    progressed(response) {
+      events.push(`progressed:${response.status}`);
+      on.progressed?.(response);
+    },
+    accepted(response, answer) {
+      events.push('accepted');
+      on.accepted?.(response, answer);
+    },
+    confirmed(answer) {
+      events.push(answer === undefined ? 'confirmed' : 'confirmed:answer');
+      on.confirmed?.(answer);
+    },
+    offered(offer) {
+      events.push(offer === undefined ? 'offered:none' : 'offered');
+      return on.offered?.(offer) ?? { answer: answerSdp };
+    },
+    requested(request: SipRequest) {
+      events.push(`requested:${request.method}`);
+      return on.requested?.(request) ?? { status: 200 };
+    },
+    ended(end) {
+      events.push(`ended:${end.cause === 'refused' ? end.response.status : end.cause}`);
+      agent.ends.push(end);
+      on.ended?.(end);
+    },
+  };
+}
+
+export function labelOf(message: SipMessage): string {
+  return message.kind === 'request' ? message.method : String(message.status);
+}
+
+export const nothing = { sessions: 0, transactions: 0, dialogs: 0, connections: 0 };
