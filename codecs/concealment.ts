@@ -7,7 +7,7 @@ const HISTORY_MS = 48;
 const PITCH_MS_MIN = 2.5;
 const PITCH_MS_MAX = 15;
 /** Stretch of the past that is compared with what lay a pitch period before it. */
-const TEMPLATE_MS = 20;
+const TEMPLATE_MS = 10;
 /** At full level for so long, and then down to nothing at `SILENT_MS`. */
 const STEADY_MS = 10;
 const SILENT_MS = 60;
@@ -25,6 +25,9 @@ export class Concealment {
   readonly #period: Float32Array;
   #periodSamples = 0;
   #periodAt = 0;
+  /** Correlation of the past with itself a period before, 0..1. It is the level of what is repeated: a voice goes on
+   *  as it was, hiss, which would ring when repeated, recedes. */
+  #likeness = 0;
   /** Samples since the start of the loss, 0 while there is none. */
   #lostSamples = 0;
   /** Step between the past and the start of the period, taken back over the first samples. */
@@ -68,20 +71,21 @@ export class Concealment {
 
   #remember(pcm: Int16Array, pcmOffset: number, samples: number): void {
     const ring = this.#ring;
-    const size = ring.length;
-    let at = this.#ringAt;
-    for (let i = Math.max(0, samples - size); i < samples; i++) {
-      ring[at] = pcm[pcmOffset + i]!;
-      if (++at === size) at = 0;
-    }
-    this.#ringAt = at;
+    const kept = Math.min(samples, ring.length);
+    const from = pcmOffset + samples - kept;
+    const at = this.#ringAt;
+    const untilEnd = Math.min(kept, ring.length - at);
+    for (let i = 0; i < untilEnd; i++) ring[at + i] = pcm[from + i]!;
+    for (let i = untilEnd; i < kept; i++) ring[i - untilEnd] = pcm[from + i]!;
+    this.#ringAt = (at + kept) % ring.length;
   }
 
   #begin(): void {
     const past = this.#past;
     const size = past.length;
     for (let i = 0; i < size; i++) past[i] = this.#ring[(this.#ringAt + i) % size]!;
-    const periodSamples = findPitch(past, this.#sampleRateHz);
+    this.#findPitch();
+    const periodSamples = this.#periodSamples;
     const start = size - periodSamples;
     const period = this.#period;
     for (let i = 0; i < periodSamples; i++) period[i] = past[start + i]!;
@@ -92,45 +96,49 @@ export class Concealment {
       const at = periodSamples - bend + i;
       period[at] = (1 - share) * period[at]! + share * past[start - bend + i]!;
     }
-    this.#periodSamples = periodSamples;
     this.#periodAt = 0;
-    this.#step = past[size - 1]! - past[start - 1]!;
+    this.#step = past[size - 1]! - this.#likeness * past[start - 1]!;
+  }
+
+  /** The lag at which the end of the past resembles itself most, and how much. Every lag is tried, but a sample in
+   *  0.25 ms is enough to compare. */
+  #findPitch(): void {
+    const past = this.#past;
+    const end = past.length;
+    const samplesPerMs = this.#sampleRateHz / 1000;
+    const lagMin = Math.round(samplesPerMs * PITCH_MS_MIN);
+    const lagMax = Math.round(samplesPerMs * PITCH_MS_MAX);
+    const template = end - Math.round(samplesPerMs * TEMPLATE_MS);
+    const stride = Math.max(1, Math.round(samplesPerMs / 4));
+    let templateEnergy = 1;
+    for (let i = template; i < end; i += stride) templateEnergy += past[i]! * past[i]!;
+    let bestScore = 0;
+    this.#periodSamples = lagMax;
+    for (let lag = lagMax; lag >= lagMin; lag--) {
+      let product = 0;
+      let energy = 1;
+      for (let i = template; i < end; i += stride) {
+        const before = past[i - lag]!;
+        product += past[i]! * before;
+        energy += before * before;
+      }
+      const score = product <= 0 ? 0 : (product * product) / energy;
+      if (score > bestScore) {
+        bestScore = score;
+        this.#periodSamples = lag;
+      }
+    }
+    this.#likeness = Math.sqrt(bestScore / templateEnergy);
   }
 
   #next(): number {
     const lostMs = (this.#lostSamples * 1000) / this.#sampleRateHz;
     this.#lostSamples++;
     if (lostMs >= SILENT_MS) return 0;
-    const gain = lostMs < STEADY_MS ? 1 : (SILENT_MS - lostMs) / (SILENT_MS - STEADY_MS);
+    const gain = Math.min(1, (SILENT_MS - lostMs) / (SILENT_MS - STEADY_MS));
     const step = lostMs < BLEND_MS ? this.#step * (1 - lostMs / BLEND_MS) : 0;
     const sample = this.#period[this.#periodAt]!;
     if (++this.#periodAt === this.#periodSamples) this.#periodAt = 0;
-    return gain * (sample + step);
+    return gain * (this.#likeness * sample + step);
   }
-}
-
-/** The lag at which the end of `past` resembles itself most, in samples. Every lag is tried, but a sample in 0.25 ms is
- *  enough to compare. */
-function findPitch(past: Float32Array, sampleRateHz: number): number {
-  const lagMin = Math.round((sampleRateHz * PITCH_MS_MIN) / 1000);
-  const lagMax = Math.round((sampleRateHz * PITCH_MS_MAX) / 1000);
-  const template = past.length - Math.round((sampleRateHz * TEMPLATE_MS) / 1000);
-  const stride = Math.max(1, Math.round(sampleRateHz / 4000));
-  let best = lagMax;
-  let bestScore = 0;
-  for (let lag = lagMax; lag >= lagMin; lag--) {
-    let product = 0;
-    let energy = 1;
-    for (let i = template; i < past.length; i += stride) {
-      const before = past[i - lag]!;
-      product += past[i]! * before;
-      energy += before * before;
-    }
-    const score = product <= 0 ? 0 : (product * product) / energy;
-    if (score > bestScore) {
-      bestScore = score;
-      best = lag;
-    }
-  }
-  return best;
 }

@@ -2,6 +2,7 @@
 
 import alawmulaw from 'alawmulaw';
 import type { AudioDecoder, AudioEncoder, Codec } from './codec.ts';
+import { Concealment } from './concealment.ts';
 
 const SAMPLE_RATE_HZ = 8000;
 
@@ -69,6 +70,7 @@ class G711Encoder implements AudioEncoder {
 class G711Decoder implements AudioDecoder {
   readonly sampleRateHz = SAMPLE_RATE_HZ;
   readonly #decoded: Int16Array;
+  readonly #concealment = new Concealment(SAMPLE_RATE_HZ);
 
   constructor(law: Law) {
     this.#decoded = law.decoded;
@@ -84,16 +86,17 @@ class G711Decoder implements AudioDecoder {
     const decoded = this.#decoded;
     const count = Math.max(0, Math.min(sizeBytes, payload.length - payloadOffset, pcm.length - pcmOffset));
     for (let i = 0; i < count; i++) pcm[pcmOffset + i] = decoded[payload[payloadOffset + i]!]!;
+    this.#concealment.accept(pcm, pcmOffset, count);
     return count;
   }
 
   conceal(pcm: Int16Array, pcmOffset: number, samples: number): number {
-    const count = Math.max(0, Math.min(samples, pcm.length - pcmOffset));
-    pcm.fill(0, pcmOffset, pcmOffset + count);
-    return count;
+    return this.#concealment.conceal(pcm, pcmOffset, samples);
   }
 
-  reset(): void {}
+  reset(): void {
+    this.#concealment.reset();
+  }
 
   close(): void {}
 }
