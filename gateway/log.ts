@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { type LoggerOptions, pino, stdSerializers } from 'pino';
+import { type Logger, type LoggerOptions, pino, stdSerializers } from 'pino';
 import pretty from 'pino-pretty';
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -31,11 +31,11 @@ export function createLog({ level, pretty: wanted, destination }: LogOptions): L
     level,
     base: undefined,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }), bindings: redactFields, log: redactFields },
+    formatters: { level: (label) => ({ level: label }), log: redactFields },
     serializers: { err: (error: unknown) => redact(stdSerializers.err(error as Error), 0) },
   };
   if (!(wanted ?? process.stderr.isTTY)) {
-    return pino(options, destination ?? pino.destination({ fd: 2, sync: false }));
+    return new PinoLog(pino(options, destination ?? pino.destination({ fd: 2, sync: false })));
   }
   // In this process: pino's own transport would start a worker thread for it.
   const lines = pretty({
@@ -43,7 +43,44 @@ export function createLog({ level, pretty: wanted, destination }: LogOptions): L
     translateTime: 'SYS:HH:MM:ss.l',
     ...(destination === undefined ? { destination: 2 } : { destination: asStream(destination) }),
   });
-  return pino(options, lines);
+  return new PinoLog(pino(options, lines));
+}
+
+/** pino does not format the fields of its children, so they are redacted here. */
+class PinoLog implements Log {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  trace(fields: object, sentence: string): void {
+    this.#logger.trace(fields, sentence);
+  }
+
+  debug(fields: object, sentence: string): void {
+    this.#logger.debug(fields, sentence);
+  }
+
+  info(fields: object, sentence: string): void {
+    this.#logger.info(fields, sentence);
+  }
+
+  warn(fields: object, sentence: string): void {
+    this.#logger.warn(fields, sentence);
+  }
+
+  error(fields: object, sentence: string): void {
+    this.#logger.error(fields, sentence);
+  }
+
+  fatal(fields: object, sentence: string): void {
+    this.#logger.fatal(fields, sentence);
+  }
+
+  child(fields: Readonly<Record<string, unknown>>): Log {
+    return new PinoLog(this.#logger.child(redactFields(fields)));
+  }
 }
 
 export const silentLog: Log = {
@@ -69,7 +106,7 @@ const depthMax = 6;
 const itemsMax = 100;
 const textMax = 8_192;
 
-function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
+function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return redact(fields, 0) as Record<string, unknown>;
 }
 
