@@ -41,8 +41,15 @@ export const systemNetwork: Network = {
     socket.on('message', (datagram, from) => {
       if (open) receive(datagram, from.address, from.port);
     });
+    // Before `bind`, which has answered when it returns, as the lookup has.
+    const listening = once(socket, 'listening');
     socket.bind(port, address);
-    await once(socket, 'listening');
+    try {
+      await listening;
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
     // A connection refused by the peer surfaces here (ICMP); the next send simply tries again.
     socket.on('error', () => {});
     const bound = socket.address();

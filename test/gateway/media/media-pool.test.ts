@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { systemClock } from '../../../gateway/clock.ts';
+import { createLog } from '../../../gateway/log.ts';
+import { createMediaPool, type MediaPool } from '../../../gateway/media/media-pool.ts';
+import { systemNetwork } from '../../../gateway/network.ts';
+import { MediaCall } from '../../support/media-call.ts';
+import { RtpPeer } from '../../support/rtp-peer.ts';
+
+const log = createLog({ level: 'silent' });
+const closers: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function startPool(workers: number): Promise<MediaPool> {
+  const pool = createMediaPool({ workers, ports: [0, 0], rtpTimeoutMs: 0, log });
+  closers.push(() => pool.close());
+  await pool.start();
+  return pool;
+}
+
+async function echoServer(): Promise<string> {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  closers.push(() => {
+    for (const client of server.clients) client.terminate();
+    server.close();
+  });
+  server.on('connection', (socket) => {
+    socket.on('message', (data, isBinary) => {
+      socket.send(isBinary ? data : '{"command":"answer"}');
+    });
+  });
+  await once(server, 'listening');
+  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+async function until(done: () => boolean, limitMs = 10_000): Promise<void> {
+  const deadlineMs = performance.now() + limitMs;
+  while (!done()) {
+    if (performance.now() > deadlineMs) throw new Error('not reached in time');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe('a pool of worker threads', () => {
+  it('carries an echo call over real sockets', async () => {
+    const pool = await startPool(1);
+    const url = await echoServer();
+    const phone = await RtpPeer.open(systemClock, systemNetwork);
+    closers.push(() => phone.close());
+    const call = new MediaCall(pool, 'call');
+    call.openRtp();
+    call.openStream({ url });
+    await until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
+    phone.to = { address: '127.0.0.1', port: call.event('rtpOpened')!.port };
+    call.startRtp(phone);
+    call.bridge();
+    phone.sayTone();
+    await until(() => phone.heardPcm.some((sample) => Math.abs(sample) > 7000));
+
+    const report = await pool.report();
+    expect(report.rtp.get(call.rtpId)?.packetsReceived).toBeGreaterThan(0);
+    expect(report.streams.get(call.streamId)?.framesSent).toBeGreaterThan(0);
+    expect(report.workers[0]).toMatchObject({ endpoints: 2, portsInUse: 1 });
+
+    phone.stop();
+    call.closeRtp();
+    call.closeStream();
+    await until(() => call.event('rtpClosed') !== undefined && call.event('streamClosed') !== undefined);
+    expect(call.event('streamClosed')?.end).toEqual({ cause: 'local' });
+    call.group.release();
+    expect((await pool.report()).workers[0]).toMatchObject({ endpoints: 0, portsInUse: 0 });
+  });
+
+  it('spreads calls over its workers and closes what a released call left open', async () => {
+    const pool = await startPool(2);
+    const calls = Array.from({ length: 6 }, (_, index) => new MediaCall(pool, `call${index}`));
+    expect(calls.map((call) => call.group.worker)).toEqual([0, 1, 0, 1, 0, 1]);
+    for (const call of calls) call.openRtp();
+    await until(() => calls.every((call) => call.event('rtpOpened') !== undefined));
+    expect((await pool.report()).workers.map((worker) => worker.portsInUse)).toEqual([3, 3]);
+    for (const call of calls) call.group.release();
+    expect(new MediaCall(pool, 'next').group.worker).toBe(0);
+    expect((await pool.report()).workers.map((worker) => worker.portsInUse)).toEqual([0, 0]);
+    expect(calls.flatMap((call) => call.all('rtpClosed'))).toEqual([]);
+  });
+});
