@@ -38,16 +38,21 @@ export function escapeText(text: string, part: UriPart): string {
 }
 
 function decodeRun(run: string): string {
-  try {
-    return decodeURIComponent(run);
-  } catch {
-    let text = '';
-    for (let index = 1; index < run.length; index += 3) {
-      const byte = Number.parseInt(run.slice(index, index + 2), 16);
-      text += String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte);
-    }
-    return text;
-  }
+  const text = decodeBytes(run);
+  // No exceptions and no guesses: only where replacement characters appeared is each character looked at alone.
+  return text.includes('\ufffd') ? run.replace(oneCharacter, decodeCharacter) : text;
+}
+
+const oneCharacter = /%[CD].(?:%[89AB].)|%E.(?:%[89AB].){2}|%F[0-7](?:%[89AB].){3}|%../gi;
+
+function decodeCharacter(sequence: string): string {
+  const text = decodeBytes(sequence);
+  if (!text.includes('\ufffd') || sequence.toUpperCase() === '%EF%BF%BD') return text;
+  return sequence.replace(/%../g, (byte) => String.fromCharCode(0xdc00 + Number.parseInt(byte.slice(1), 16)));
+}
+
+function decodeBytes(sequence: string): string {
+  return Buffer.from(sequence.replaceAll('%', ''), 'hex').toString('utf8');
 }
 
 function escapeChar(char: string): string {
