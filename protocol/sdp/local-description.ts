@@ -1,5 +1,5 @@
 import { type MediaAttributes, type MediaDescription, write } from 'sdp-transform';
-import type { MediaDirection, MediaLine } from './session-description.ts';
+import type { MediaDirection, MediaLine } from './remote-audio.ts';
 
 /** Writing of session descriptions, ours of either kind. */
 

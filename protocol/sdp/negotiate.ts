@@ -1,11 +1,7 @@
-import { ProtocolError } from '../protocol-error.ts';
-import type {
-  MediaDirection,
-  RemoteAudio,
-  RemoteFormat,
-  RemoteMedia,
-  SdpAddress,
-} from './session-description.ts';
+import type { ProtocolError } from '../protocol-error.ts';
+import type { MediaDirection, RemoteAudio, RemoteFormat, SdpAddress } from './remote-audio.ts';
+import { unserved } from './sdp-fields.ts';
+import type { RemoteMedia } from './session-description.ts';
 
 /** Which codec is chosen, and everything else that offer and answer settle. RFC 3264. */
 
@@ -50,6 +46,9 @@ export interface LocalPreferences<C extends SdpCodec> {
 export const ptimeMsDefault = 20;
 const ptimeMsMin = 10;
 const ptimeMsMax = 60;
+const anyLengthsMs = [10, 20, 30, 40, 50, 60];
+/** RFC 6716 §2.1.4: an Opus frame is 10, 20, 40 or 60 ms long (or shorter). */
+const opusLengthsMs = [10, 20, 40, 60];
 
 /** Settles an offer: the first codec in the offerer's order that we accept. Throws `ProtocolError` with status 488:
  *  `no-common-codec`, `profile-unsupported`; `warningValue` makes its Warning header. */
@@ -57,7 +56,7 @@ export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPr
   const served = offer.audio.filter((audio) => isServed(audio));
   if (served.length === 0) {
     const profiles = offer.audio.map((audio) => audio.protocol).join(', ');
-    throw refused('profile-unsupported', `RTP/AVP or RTP/AVPF expected, got ${profiles}`);
+    throw unserved('profile-unsupported', `RTP/AVP or RTP/AVPF expected, got ${profiles}`);
   }
   for (const audio of served) {
     for (const format of audio.formats) {
@@ -73,14 +72,14 @@ export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPr
         payloadTypeReceive: format.payloadType,
         dtmfPayloadTypeSend: dtmf,
         dtmfPayloadTypeReceive: dtmf,
-        ptimeMs: choosePtime(audio, local.ptimeMs),
+        ptimeMs: choosePtime(audio, codec, local.ptimeMs),
         direction: mirrorDirection(audio.direction, local.direction),
         rtcpMux,
         lineIndex: audio.index,
       };
     }
   }
-  throw refused('no-common-codec', describeCodecs(served, local.codecs));
+  throw unserved('no-common-codec', describeCodecs(served, local.codecs));
 }
 
 /** Value of the Warning header (RFC 3261 §20.43) that goes with a refusal; `agent` is our host or a pseudonym. */
@@ -94,7 +93,6 @@ const warnCodes: Readonly<Record<string, number>> = {
   'address-unsupported': 301,
   'profile-unsupported': 302,
   'no-audio': 304,
-  'media-refused': 304,
   'no-common-codec': 305,
 };
 
@@ -119,10 +117,12 @@ export function findDtmf(formats: readonly RemoteFormat[], rtpClockRateHz: numbe
   );
 }
 
-/** What we send at: the peer's a=ptime within 10–60 ms and its a=maxptime, in whole 10 ms. */
-export function choosePtime(audio: RemoteAudio, ours: number = ptimeMsDefault): number {
-  const wanted = Math.min(audio.ptimeMs ?? ours, audio.ptimeMsMax ?? ptimeMsMax, ptimeMsMax);
-  return Math.max(ptimeMsMin, Math.floor(wanted / 10) * 10);
+/** What we send at: the peer's a=ptime within 10–60 ms and its a=maxptime, in whole 10 ms, and of a length that the
+ *  codec has. */
+export function choosePtime(audio: RemoteAudio, codec: SdpCodec, ours: number = ptimeMsDefault): number {
+  const wantedMs = Math.min(audio.ptimeMs ?? ours, audio.ptimeMsMax ?? ptimeMsMax, ptimeMsMax);
+  const lengthsMs = codec.encodingName.toLowerCase() === 'opus' ? opusLengthsMs : anyLengthsMs;
+  return lengthsMs.findLast((lengthMs) => lengthMs <= wantedMs) ?? ptimeMsMin;
 }
 
 /** Our direction from theirs and our wish, RFC 3264 §6.1. */
@@ -159,8 +159,4 @@ function describeFormat(format: {
 }): string {
   const channels = format.channels === 1 ? '' : `/${format.channels}`;
   return `${format.encodingName.slice(0, 24)}/${format.rtpClockRateHz}${channels}`;
-}
-
-export function refused(code: string, message: string): ProtocolError {
-  return new ProtocolError(code, message, { status: 488 });
 }

@@ -8,10 +8,11 @@ import {
   mirrorDirection,
   type Negotiated,
   ptimeMsDefault,
-  refused,
   type SdpCodec,
 } from './negotiate.ts';
-import { type MediaDirection, readDescription } from './session-description.ts';
+import type { MediaDirection } from './remote-audio.ts';
+import { unserved } from './sdp-fields.ts';
+import { readDescription } from './session-description.ts';
 
 /** What we offer. Keep it until the answer comes. */
 export interface LocalOffer<C extends SdpCodec = SdpCodec> extends LocalMedia {
@@ -48,13 +49,13 @@ export function writeOffer<C extends SdpCodec>(offer: LocalOffer<C>): string {
 }
 
 /** Settles the answer to our offer: the first codec of its list that we offered. Throws `ProtocolError`: status 400
- *  for a broken one, 488 with code `media-refused` (port 0) or `no-common-codec`. The call must then be ended with
+ *  for a broken one, 488 with code `no-audio` (refused with port 0) or `no-common-codec`. The call must then be ended with
  *  ACK and BYE, as an answer cannot be refused. */
 export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalOffer<C>): Negotiated<C> {
   const answer = readDescription(answerText);
   const audio = answer.audio.find((candidate) => candidate.index === 0 && isServed(candidate));
   if (audio === undefined)
-    throw refused('media-refused', 'our audio line accepted over RTP/AVP expected, got it refused');
+    throw unserved('no-audio', 'our audio line accepted over RTP/AVP expected, got it refused');
   const assigned = assignPayloadTypes(offer.codecs);
   for (const format of audio.formats) {
     const codec = offer.codecs.find((candidate) => isFormatOf(format, candidate));
@@ -72,13 +73,13 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
       dtmfPayloadTypeSend,
       dtmfPayloadTypeReceive:
         dtmfPayloadTypeSend === undefined ? undefined : assigned.dtmf.get(codec.rtpClockRateHz),
-      ptimeMs: choosePtime(audio, offer.ptimeMs),
+      ptimeMs: choosePtime(audio, codec, offer.ptimeMs),
       direction: mirrorDirection(audio.direction, offer.direction),
       rtcpMux,
       lineIndex: audio.index,
     };
   }
-  throw refused('no-common-codec', 'one of the codecs that we offered expected in the answer, got none');
+  throw unserved('no-common-codec', 'one of the codecs that we offered expected in the answer, got none');
 }
 
 /** The same codec always gets the same number, whatever is offered beside it: in a session a payload type must not
