@@ -109,8 +109,10 @@ export class PhoneBank {
       sharedNowMs,
     );
     this.#rtcp = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', lookup: literal });
+    // With such a lookup the events may come before `bind` and `connect` return.
+    const listening = once(this.#rtcp, 'listening');
     this.#rtcp.bind(0, this.#localAddress);
-    await once(this.#rtcp, 'listening');
+    await listening;
     // Never read: RTCP of all calls ends here.
     this.#rtcp.on('error', () => {});
     const nowMs = sharedNowMs();
@@ -371,8 +373,9 @@ export class PhoneBank {
 /** The local address that the system would send from. */
 async function addressFacing(address: string, port: number): Promise<string> {
   const probe = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', lookup: literal });
+  const connected = once(probe, 'connect');
   probe.connect(port, address);
-  await once(probe, 'connect');
+  await connected;
   const local = probe.address().address;
   probe.close();
   return local;

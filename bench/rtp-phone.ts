@@ -62,6 +62,8 @@ export class RtpPhone {
     this.#packet.writeUInt32BE((0xbe0c0000 + call) >>> 0, 8);
     // Calls are spread over the loop, so that their markers do not all come at once.
     this.#frame = (call * 37) % loopFrames;
+    // Not in the middle of a marker.
+    if (this.#frame % framesPerMarker === 1) this.#frame++;
     this.#sequence = (call * 7919) & 0xffff;
     this.#timestamp = (call * 104_729) >>> 0;
     socket.on('message', (datagram) => this.#receive(datagram));
