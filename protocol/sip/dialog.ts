@@ -7,7 +7,7 @@ import {
   type SipResponse,
 } from './message.ts';
 import { parseNameAddr, serializeNameAddr, tagOf, withTag } from './name-addr.ts';
-import { parseUri } from './uri.ts';
+import { parseUri, serializeUri } from './uri.ts';
 
 export interface RequestParts {
   readonly headers?: readonly SipHeader[];
@@ -175,7 +175,13 @@ function contactUri(message: SipRequest | SipResponse): string | undefined {
   if (contact === undefined) return undefined;
   try {
     const { uri } = parseNameAddr(contact);
-    return parseUri(uri).scheme === 'tel' ? undefined : uri;
+    const parsed = parseUri(uri);
+    if (parsed.scheme === 'tel') return undefined;
+    if (parsed.headers.length === 0 && !parsed.parameters.has('method')) return uri;
+    // Allowed in a Contact, forbidden in a Request-URI (RFC 3261 §19.1.1).
+    const parameters = new Map(parsed.parameters);
+    parameters.delete('method');
+    return serializeUri({ ...parsed, parameters, headers: [] });
   } catch {
     return undefined;
   }

@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { authorize, DigestClient, parseChallenge, withCredentials } from '../../../protocol/sip/digest.ts';
+import { createRequest, createTestResponse } from './messages.ts';
+
+const mufasa = { username: 'Mufasa', password: 'Circle of Life' };
+const cnonce = 'f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ';
+const rfc7616 =
+  'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=ALGORITHM, ' +
+  'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"';
+
+describe('authorize', () => {
+  it.each([
+    { source: 'RFC 7616 §3.9.1', algorithm: 'MD5', response: '8ca523f5e9506fed4657c9700eebdbec' },
+    {
+      source: 'RFC 7616 §3.9.1',
+      algorithm: 'SHA-256',
+      response: '753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1',
+    },
+  ])('answers as $source does with $algorithm', ({ algorithm, response }) => {
+    const challenge = parseChallenge(rfc7616.replace('ALGORITHM', algorithm))!;
+    const value = authorize({
+      challenge,
+      credentials: mufasa,
+      method: 'GET',
+      uri: '/dir/index.html',
+      cnonce,
+      nonceCount: 1,
+    });
+    expect(value).toContain(`response="${response}"`);
+    expect(value).toContain('qop=auth, nc=00000001');
+    expect(value).toContain(`algorithm=${algorithm}`);
+  });
+
+  it('answers a server without qop as RFC 2069 does', () => {
+    const challenge = parseChallenge('Digest realm="r", nonce="n"')!;
+    const value = authorize({
+      challenge,
+      credentials: { username: 'u', password: 'p' },
+      method: 'INVITE',
+      uri: 'sip:a@b',
+      cnonce: 'c',
+      nonceCount: 1,
+    });
+    // printf 'u:r:p' | md5sum, 'INVITE:sip:a@b', then both around the nonce.
+    expect(value).toBe(
+      'Digest username="u", realm="r", nonce="n", uri="sip:a@b", response="268f5a320f4c7be8a96bd7b8aa197d6b"',
+    );
+  });
+});
+
+describe('parseChallenge', () => {
+  it.each([
+    ['another scheme', 'Basic realm="r"'],
+    ['an unknown algorithm', 'Digest realm="r", nonce="n", algorithm=MD5-sess'],
+    ['no qop that we have', 'Digest realm="r", nonce="n", qop="auth-int"'],
+  ])('passes over %s', (_what, value) => {
+    expect(parseChallenge(value)).toBeUndefined();
+  });
+
+  it('wants realm and nonce', () => {
+    expect(() => parseChallenge('Digest realm="r"')).toThrow('expected realm and nonce');
+  });
+
+  it('reads quoted pairs, bare values and capitals', () => {
+    expect(
+      parseChallenge('DIGEST Realm="a \\"b\\"", NONCE=xyz , qop=auth,stale=TRUE, algorithm=md5'),
+    ).toMatchObject({
+      realm: 'a "b"',
+      nonce: 'xyz',
+      qopAuth: true,
+      stale: true,
+      algorithm: 'MD5',
+    });
+  });
+
+  it('takes linear time', () => {
+    const startedMs = performance.now();
+    parseChallenge(`Digest realm="r", nonce="n", ${'x="\\'.repeat(15_000)}`);
+    parseChallenge(`Digest realm="r", nonce="n"${' ,'.repeat(30_000)}`);
+    expect(performance.now() - startedMs).toBeLessThan(200);
+  });
+});
+
+describe('DigestClient', () => {
+  const client = (): DigestClient => new DigestClient({ username: 'u', password: 'p' }, () => 'cnonce');
+  const challenge = (nonce: string, more = '') => [
+    { name: 'WWW-Authenticate', value: `Digest realm="r", nonce="${nonce}", qop="auth"${more}` },
+  ];
+  const invite = createRequest('INVITE');
+
+  it('answers once, not when refused with credentials', () => {
+    const digest = client();
+    const answer = digest.answer(invite, createTestResponse(invite, 401, 't', challenge('1')))!;
+    expect(answer.name).toBe('Authorization');
+    const again = { ...invite, headers: withCredentials(invite.headers, answer) };
+    expect(digest.answer(again, createTestResponse(again, 401, 't', challenge('2')))).toBeUndefined();
+  });
+
+  it('answers again where the nonce was stale, but not for ever', () => {
+    const digest = client();
+    let request = invite;
+    const nonces: string[] = [];
+    for (let round = 0; round < 10; round++) {
+      const response = createTestResponse(request, 401, 't', challenge(`n${round}`, ', stale=true'));
+      const answer = digest.answer(request, response);
+      if (answer === undefined) break;
+      nonces.push(/nonce="(\w+)"/.exec(answer.value)![1]!);
+      request = { ...request, headers: withCredentials(request.headers, answer) };
+      expect(request.headers.filter(({ name }) => name === 'Authorization')).toHaveLength(1);
+    }
+    expect(nonces).toEqual(['n0', 'n1', 'n2']);
+  });
+
+  it('counts the uses of a nonce', () => {
+    const digest = client();
+    const first = digest.answer(invite, createTestResponse(invite, 401, 't', challenge('1')));
+    digest.answer(invite, createTestResponse(invite, 200, 't'));
+    const bye = createRequest('BYE');
+    const second = digest.answer(bye, createTestResponse(bye, 401, 't', challenge('1')));
+    expect([first!.value, second!.value].map((value) => /nc=(\d+)/.exec(value)![1])).toEqual([
+      '00000001',
+      '00000002',
+    ]);
+  });
+
+  it('answers a proxy in its own header and passes over what it cannot answer', () => {
+    const response = createTestResponse(invite, 407, 't', [
+      { name: 'Proxy-Authenticate', value: 'Digest realm="r"' },
+      { name: 'Proxy-Authenticate', value: 'Digest realm="r", nonce="n", algorithm=SHA-512-256' },
+      { name: 'Proxy-Authenticate', value: 'Digest realm="r", nonce="n", algorithm=SHA-256' },
+    ]);
+    const answer = client().answer(invite, response)!;
+    expect(answer.name).toBe('Proxy-Authorization');
+    expect(answer.value).toContain('algorithm=SHA-256');
+  });
+
+  it('has nothing to say without credentials', () => {
+    const digest = new DigestClient(undefined, () => 'cnonce');
+    expect(digest.answer(invite, createTestResponse(invite, 401, 't', challenge('1')))).toBeUndefined();
+  });
+});
