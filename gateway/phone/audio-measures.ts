@@ -1,3 +1,5 @@
+import { convertRate } from './rate-conversion.ts';
+
 /** Figures about PCM, for reports: level, and how late an echo is. */
 
 /** RMS level against that of a sine of full scale, as for tones; -Infinity for silence and for no samples at all. */
@@ -28,6 +30,35 @@ export function findEcho(
   if (coarse === undefined) return undefined;
   const around = coarse.delaySamples * decimation;
   return bestDelay(spoken, heard, Math.max(0, around - 2 * decimation), around + 2 * decimation);
+}
+
+/** When what on the phone's clock. */
+export interface HeardCall {
+  readonly heard: Int16Array;
+  readonly heardRateHz: number;
+  readonly heardFromMs: number | undefined;
+  readonly spokenFromMs: number | undefined;
+}
+
+export interface Echo {
+  /** From a packet sent to the packet that brings its audio back. */
+  readonly roundTripMs: number;
+  readonly correlation: number;
+}
+
+const roundTripMsMax = 2_000;
+
+/** How long what the phone spoke took to come back. Undefined where nothing of the sort was heard. */
+export function measureEcho(
+  { heard, heardRateHz, heardFromMs, spokenFromMs }: HeardCall,
+  spoken: { readonly pcm: Int16Array; readonly sampleRateHz: number },
+): Echo | undefined {
+  if (heardFromMs === undefined || spokenFromMs === undefined) return undefined;
+  const said = convertRate(spoken.pcm, spoken.sampleRateHz, heardRateHz);
+  const match = findEcho(said, heard, (roundTripMsMax * heardRateHz) / 1_000);
+  if (match === undefined) return undefined;
+  const delayMs = (match.delaySamples * 1_000) / heardRateHz;
+  return { roundTripMs: heardFromMs - spokenFromMs + delayMs, correlation: match.correlation };
 }
 
 function bestDelay(

@@ -35,6 +35,8 @@ export interface TalkOptions {
   /** Longest recording. Default 300. */
   readonly recordSeconds?: number;
   readonly trouble?: RtpTrouble;
+  /** Each entry of the timeline as it happens. */
+  readonly noted?: (entry: TimelineEntry) => void;
 }
 
 export interface CallResult extends PhoneRtpResult {
@@ -58,6 +60,14 @@ export interface CallResult extends PhoneRtpResult {
   readonly timeline: readonly TimelineEntry[];
 }
 
+export interface CallProgress {
+  readonly state: 'calling' | 'ringing' | 'talking';
+  /** Since the INVITE. */
+  readonly elapsedMs: number;
+  readonly packetsSent: number;
+  readonly packetsReceived: number;
+}
+
 /** Something that happened, `atMs` after the call began. */
 export interface TimelineEntry {
   readonly atMs: number;
@@ -67,17 +77,21 @@ export interface TimelineEntry {
 
 const dtmfDelayMs = 500;
 const timelineEntriesMax = 500;
+/** How long a BYE or CANCEL may wait for its answer before the call counts as over: two repeats of it. */
+const farewellMs = 2_000;
 
-/** One call of the test phone, from either side. `ended` gives the result, exactly once, and never rejects. */
+/** One call of the test phone, from either side. */
 export class PhoneCall {
+  /** When it is over and our BYE or CANCEL was answered, or 2 s later. Never rejects. */
   readonly ended: Promise<CallResult>;
+  /** On the phone's clock: zero of the timeline. */
+  readonly startedMs: number;
   /** Settles with the first final response: true where it was a 200. */
   readonly answered: Promise<boolean>;
   readonly #clock: Clock;
   readonly #rtp: PhoneRtp;
   readonly #options: TalkOptions;
   readonly #codecs: readonly Codec[];
-  readonly #startedMs: number;
   readonly #sessionId: string;
   readonly #timeline: TimelineEntry[] = [];
   readonly #timers: Timer[] = [];
@@ -91,6 +105,8 @@ export class PhoneCall {
   #answeredMs: number | undefined;
   #failure: string | undefined;
   #hungUp = false;
+  readonly #goodbye: Promise<void>;
+  #saidGoodbye: () => void = () => {};
   #resolveEnded: (result: CallResult) => void = () => {};
   #resolveAnswered: (answered: boolean) => void = () => {};
 
@@ -104,10 +120,14 @@ export class PhoneCall {
     this.#rtp = options.rtp;
     this.#options = options.talk;
     this.#codecs = codecsOf(options.talk.codecs);
-    this.#startedMs = options.clock.nowMs();
+    options.rtp.report = (event) => this.#noteAudio(event);
+    this.startedMs = options.clock.nowMs();
     this.#sessionId = String(Math.floor(options.random() * 0xffff_ffff));
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
+    });
+    this.#goodbye = new Promise((resolve) => {
+      this.#saidGoodbye = resolve;
     });
     this.answered = new Promise((resolve) => {
       this.#resolveAnswered = resolve;
@@ -116,6 +136,14 @@ export class PhoneCall {
 
   get session(): InviteSession | undefined {
     return this.#session;
+  }
+
+  /** How it is going, for whoever watches. */
+  get progress(): CallProgress {
+    const { packetsSent, packetsReceived } = this.#rtp;
+    const ringing = this.#ringingMs === undefined ? 'calling' : 'ringing';
+    const state = this.#answeredMs === undefined ? ringing : 'talking';
+    return { state, elapsedMs: this.#elapsedMs(), packetsSent, packetsReceived };
   }
 
   attach(session: InviteSession): void {
@@ -197,16 +225,26 @@ export class PhoneCall {
   }
 
   noteMessage(direction: 'in' | 'out', message: SipMessage): void {
+    if (direction === 'in' && message.kind === 'response') this.#noteFinal(message);
     this.#note(
       direction === 'in' ? 'received' : 'sent',
       message.kind === 'request' ? message.method : `${message.status} ${message.reasonPhrase}`,
     );
   }
 
-  noteAudio(event: PhoneRtpEvent): void {
+  #noteAudio(event: PhoneRtpEvent): void {
     if (event.type === 'firstPacket') this.#note('noted', 'first RTP packet');
     else if (event.type === 'firstSound') this.#note('noted', 'first sound');
     else this.#note('noted', 'digit');
+  }
+
+  /** The response that a BYE or CANCEL of ours was waiting for. */
+  #noteFinal(response: SipResponse): void {
+    const method = headerValue(response, 'CSeq')?.split(/\s+/)[1];
+    const answersBye = method === 'BYE' && response.status >= 200;
+    const answersCancel = method === 'INVITE' && response.status >= 300 && this.#hungUp;
+    if (answersCancel) this.#response = response;
+    if (answersBye || answersCancel) this.#saidGoodbye();
   }
 
   #commonHandlers(): InviteSessionHandlers {
@@ -278,12 +316,25 @@ export class PhoneCall {
 
   #finish(end: SessionEnd): void {
     const endedMs = this.#clock.nowMs();
+    const audio = this.#rtp.close();
     for (const timer of this.#timers) timer.cancel();
     this.#resolveAnswered(false);
+    if (end.cause !== 'local') {
+      this.#resolveEnded(this.#resultOf(end, endedMs, audio));
+      return;
+    }
+    const limit = this.#clock.after(farewellMs, () => this.#saidGoodbye());
+    this.#goodbye.then(() => {
+      limit.cancel();
+      this.#resolveEnded(this.#resultOf(end, endedMs, audio));
+    });
+  }
+
+  #resultOf(end: SessionEnd, endedMs: number, audio: PhoneRtpResult): CallResult {
     const answeredMs = this.#answeredMs;
     const final = end.cause === 'refused' ? end.response : this.#response;
-    this.#resolveEnded({
-      ...this.#rtp.close(),
+    return {
+      ...audio,
       outcome: this.#outcomeOf(end),
       status: final?.status,
       reasonPhrase: final?.reasonPhrase,
@@ -292,11 +343,11 @@ export class PhoneCall {
       message: this.#failure ?? (end.cause === 'unreachable' ? end.message : undefined),
       sipCallId: this.#session?.sipCallId ?? '',
       ringingMs: this.#ringingMs,
-      setupMs: answeredMs === undefined ? undefined : answeredMs - this.#startedMs,
+      setupMs: answeredMs === undefined ? undefined : answeredMs - this.startedMs,
       durationMs: answeredMs === undefined ? 0 : endedMs - answeredMs,
       codec: this.#negotiated?.codec.name,
       timeline: this.#timeline,
-    });
+    };
   }
 
   #outcomeOf(end: SessionEnd): CallResult['outcome'] {
@@ -308,15 +359,18 @@ export class PhoneCall {
 
   #note(direction: TimelineEntry['direction'], what: string): void {
     if (this.#timeline.length >= timelineEntriesMax) return;
-    this.#timeline.push({ atMs: this.#elapsedMs(), direction, what });
+    const entry: TimelineEntry = { atMs: this.#elapsedMs(), direction, what };
+    this.#timeline.push(entry);
+    this.#options.noted?.(entry);
   }
 
   #elapsedMs(): number {
-    return this.#clock.nowMs() - this.#startedMs;
+    return this.#clock.nowMs() - this.startedMs;
   }
 }
 
-function codecsOf(names: readonly CodecName[] | undefined): readonly Codec[] {
+/** RangeError for one that is not in this build. */
+export function codecsOf(names: readonly CodecName[] | undefined): readonly Codec[] {
   if (names === undefined) return catalogue;
   return names.map((name) => {
     const codec = codecNamed(name);

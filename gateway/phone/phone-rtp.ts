@@ -13,6 +13,7 @@ import type { Network, UdpSocket } from '../network.ts';
 import { levelDbfs } from './audio-measures.ts';
 import { HeardAudio } from './heard-audio.ts';
 import { type AudioSource, silence } from './phone-audio.ts';
+import { PhoneRtcp } from './phone-rtcp.ts';
 
 export interface PhoneRtpOptions {
   readonly network: Network;
@@ -24,7 +25,6 @@ export interface PhoneRtpOptions {
   readonly trouble: RtpTrouble;
   /** 0–1, for SSRC, sequence and timestamp. */
   readonly random: () => number;
-  readonly report: (event: PhoneRtpEvent) => void;
 }
 
 export type PhoneRtpEvent =
@@ -52,7 +52,11 @@ export interface PhoneRtpResult {
   readonly packetsDuplicate: number;
   /** Not RTP, a payload type that was not agreed, a source that was not believed. */
   readonly packetsIgnored: number;
+  /** Of ours, by the far side's last RTCP report. */
+  readonly packetsLostRemote: number;
   readonly jitterMs: number;
+  /** By RTCP; undefined in a call too short for reports. */
+  readonly rttMs: number | undefined;
   /** Longest time between two packets. */
   readonly gapMsMax: number;
   /** RFC 4733 digits received. */
@@ -74,6 +78,7 @@ interface Running {
   readonly source: AudioSource;
   readonly digitsOut: TelephoneEventSender;
   readonly digitsIn: TelephoneEventReceiver;
+  readonly rtcp: PhoneRtcp;
   readonly startedMs: number;
 }
 
@@ -90,6 +95,7 @@ const frameMsMax = 60;
 /** The audio half of the test phone: one RTP socket, a sender with absolute deadlines, a record of all it heard.
  *  Not made for load; `bench` has its own. */
 export class PhoneRtp {
+  report: (event: PhoneRtpEvent) => void = () => {};
   readonly #options: PhoneRtpOptions;
   readonly #header = new RtpHeader();
   #socket: UdpSocket | undefined;
@@ -128,6 +134,10 @@ export class PhoneRtp {
     return this.#socket!.port;
   }
 
+  get packetsSent(): number {
+    return this.#packetsSent;
+  }
+
   get packetsReceived(): number {
     return this.#running?.reception.packetsReceived ?? 0;
   }
@@ -137,16 +147,24 @@ export class PhoneRtp {
     const { clock, recordSeconds } = this.#options;
     const nowMs = clock.nowMs();
     const { rtpClockRateHz, sampleRateHz } = codec;
+    const reception = new Reception({ rtpClockRateHz });
     this.#running = {
       session,
       codec,
       encoder: codec.createEncoder(),
       decoder: codec.createDecoder(),
-      reception: new Reception({ rtpClockRateHz }),
+      reception,
       heard: new HeardAudio({ sampleRateHz, rtpClockRateHz, secondsMax: recordSeconds }),
       source: createSource(sampleRateHz),
       digitsOut: new TelephoneEventSender({ rtpClockRateHz, ptimeMs: session.ptimeMs }),
       digitsIn: new TelephoneEventReceiver({ rtpClockRateHz }),
+      rtcp: new PhoneRtcp({
+        clock,
+        random: this.#options.random,
+        reception,
+        currentSender: () => this.#sender,
+        send: (datagram) => this.#sendReport(datagram),
+      }),
       startedMs: nowMs,
     };
     this.#frame = new Int16Array((sampleRateHz * session.ptimeMs) / 1_000);
@@ -172,6 +190,7 @@ export class PhoneRtp {
   /** Frees the sockets and says what became of it all. */
   close(): PhoneRtpResult {
     this.#timer?.cancel();
+    this.#running?.rtcp.close();
     this.#socket?.close();
     this.#otherSocket?.close();
     const running = this.#running;
@@ -181,7 +200,9 @@ export class PhoneRtp {
       packetsLost: running?.reception.packetsLost ?? 0,
       packetsDuplicate: running?.reception.packetsDuplicate ?? 0,
       packetsIgnored: this.#packetsIgnored,
+      packetsLostRemote: running?.rtcp.packetsLostRemote ?? 0,
       jitterMs: running?.reception.jitterMs ?? 0,
+      rttMs: running?.rtcp.rttMs,
       gapMsMax: this.#gapMsMax,
       digits: this.#digits,
       heard: running?.heard.pcm ?? new Int16Array(0),
@@ -199,8 +220,11 @@ export class PhoneRtp {
   }
 
   #take(datagram: Uint8Array, nowMs: number): void {
-    if (isRtcp(datagram)) return;
-    const { session, reception, decoder, heard } = this.#running!;
+    const { session, reception, decoder, heard, rtcp } = this.#running!;
+    if (isRtcp(datagram)) {
+      rtcp.receive(datagram, nowMs);
+      return;
+    }
     const header = this.#header;
     const isRtp = readRtpHeader(datagram, header);
     const isDigit = isRtp && header.payloadType === session.dtmfPayloadTypeReceive;
@@ -223,7 +247,7 @@ export class PhoneRtp {
     heard.place(this.#decoded, samples, header.ssrc, header.timestamp, nowMs);
     if (!this.#soundHeard && levelDbfs(this.#decoded.subarray(0, samples)) > -50) {
       this.#soundHeard = true;
-      this.#options.report({ type: 'firstSound' });
+      this.report({ type: 'firstSound' });
     }
   }
 
@@ -234,12 +258,12 @@ export class PhoneRtp {
       const received = digitsIn.next(nowMs);
       if (received === undefined) return;
       this.#digits += received.digit;
-      this.#options.report({ type: 'digit', digit: received.digit });
+      this.report({ type: 'digit', digit: received.digit });
     }
   }
 
   #noteArrival(nowMs: number): void {
-    if (this.#arrivedMs === undefined) this.#options.report({ type: 'firstPacket' });
+    if (this.#arrivedMs === undefined) this.report({ type: 'firstPacket' });
     else this.#gapMsMax = Math.max(this.#gapMsMax, nowMs - this.#arrivedMs);
     this.#arrivedMs = nowMs;
   }
@@ -293,6 +317,11 @@ export class PhoneRtp {
     const nowMs = this.#options.clock.nowMs();
     sender.writeAudioHeader(packet, 0, session.payloadTypeSend, payloadBytes, ticks, nowMs);
     return payloadBytes;
+  }
+
+  #sendReport(datagram: Uint8Array): void {
+    const { address, port } = this.#running!.session.remoteRtcp;
+    this.#socket?.send(datagram, 0, datagram.length, port, address);
   }
 
   #senderAt(atMs: number, rtpClockRateHz: number): RtpSender {
