@@ -1,17 +1,22 @@
 /** A kernel and the coefficient tables that all resamplers of a thread share: one a ratio, made at its first use and
  *  kept. 8 to 48 kHz and 16 to 96 kHz are the same table. */
 
-import { designHalfband, designPolyphase, type PolyphaseFilter } from './resampler-filter.ts';
-import { createJavascriptKernel, createWasmKernel, type ResamplerKernel } from './resampler-kernel.ts';
+import { designHalfband, designPolyphase } from './resampler-filter.ts';
+import {
+  createJavascriptKernel,
+  createWasmKernel,
+  type PolyphaseTable,
+  type ResamplerKernel,
+} from './resampler-kernel.ts';
 
-export interface PolyphaseTable {
-  readonly table: number;
-  readonly filter: Omit<PolyphaseFilter, 'coefficients'>;
+export interface SharedFilter extends PolyphaseTable {
+  /** From the newest sample of a window back to the middle of phase 0, in samples of the input. */
+  readonly delaySamples: number;
 }
 
 export class ResamplerEngine {
   readonly kernel: ResamplerKernel;
-  readonly #polyphaseTables = new Map<string, PolyphaseTable>();
+  readonly #polyphaseTables = new Map<string, SharedFilter>();
   readonly #halfbandTables = new Map<'up' | 'down', number>();
 
   constructor(kernel: ResamplerKernel) {
@@ -19,12 +24,12 @@ export class ResamplerEngine {
   }
 
   /** The filter for `up` outputs to `down` inputs, numbers without a common divisor. */
-  polyphaseTable(up: number, down: number): PolyphaseTable {
+  polyphaseTable(up: number, down: number): SharedFilter {
     const ratio = `${up}:${down}`;
     let known = this.#polyphaseTables.get(ratio);
     if (known === undefined) {
       const { coefficients, ...filter } = designPolyphase(up, down);
-      known = { table: this.kernel.addTable(coefficients), filter };
+      known = { ...filter, table: this.kernel.addTable(coefficients) };
       this.#polyphaseTables.set(ratio, known);
     }
     return known;

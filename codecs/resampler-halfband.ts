@@ -5,9 +5,10 @@ import type { Resampler } from './resampler.ts';
 import type { ResamplerEngine } from './resampler-engine.ts';
 import { HALF_LENGTH } from './resampler-filter.ts';
 import type { ResamplerKernel } from './resampler-kernel.ts';
+import { ResamplerWindow } from './resampler-window.ts';
 
-/** Samples on both sides of the middle that the half-band filter needs besides the newest. */
-const HALFBAND_HISTORY = 2 * HALF_LENGTH - 1;
+/** What the filter reaches besides the newest sample, or pair of samples. */
+const HISTORY = 2 * HALF_LENGTH - 1;
 
 /** 1:2. Every second sample goes through unchanged, only those in between are computed. */
 export class HalfbandUp implements Resampler {
@@ -16,8 +17,7 @@ export class HalfbandUp implements Resampler {
   readonly delayMs: number;
   readonly #kernel: ResamplerKernel;
   readonly #table: number;
-  readonly #history = new Int16Array(HALFBAND_HISTORY);
-  readonly #blockSamples: number;
+  readonly #window: ResamplerWindow;
 
   constructor(fromHz: number, engine: ResamplerEngine) {
     this.fromHz = fromHz;
@@ -25,7 +25,7 @@ export class HalfbandUp implements Resampler {
     this.delayMs = (HALF_LENGTH * 1000) / fromHz;
     this.#kernel = engine.kernel;
     this.#table = engine.halfbandTable('up');
-    this.#blockSamples = fromHz / 50;
+    this.#window = new ResamplerWindow(engine.kernel, { historySamples: HISTORY, fromHz, toHz: this.toHz });
   }
 
   process(
@@ -35,27 +35,15 @@ export class HalfbandUp implements Resampler {
     output: Int16Array,
     outputOffset: number,
   ): number {
-    for (let done = 0; done < inputSamples; done += this.#blockSamples) {
-      const block = Math.min(this.#blockSamples, inputSamples - done);
-      this.#processBlock(input, inputOffset + done, block, output, outputOffset + 2 * done);
+    const window = this.#window;
+    for (let done = 0; done < inputSamples; done += window.blockSamples) {
+      const block = Math.min(window.blockSamples, inputSamples - done);
+      const loaded = window.load(input, inputOffset + done, block);
+      window.keep(block, loaded);
+      this.#kernel.halfbandUp(this.#table, HALF_LENGTH, block);
+      window.store(output, outputOffset + 2 * done, 2 * block);
     }
     return 2 * inputSamples;
-  }
-
-  #processBlock(input: Int16Array, inputOffset: number, block: number, output: Int16Array, to: number): void {
-    const history = this.#history;
-    const window = this.#kernel.input;
-    for (let i = 0; i < HALFBAND_HISTORY; i++) window[i] = history[i]!;
-    for (let i = 0; i < block; i++) window[HALFBAND_HISTORY + i] = input[inputOffset + i]!;
-    for (let i = 0; i < HALFBAND_HISTORY; i++) history[i] = window[block + i]!;
-    this.#kernel.halfband(this.#table, HALF_LENGTH, 0, 0, HALF_LENGTH, block);
-    const between = this.#kernel.output;
-    let at = to;
-    for (let i = 0; i < block; i++) {
-      output[at] = window[HALF_LENGTH - 1 + i]!;
-      output[at + 1] = between[i]!;
-      at += 2;
-    }
   }
 
   outputSamplesMax(inputSamples: number): number {
@@ -63,12 +51,9 @@ export class HalfbandUp implements Resampler {
   }
 
   reset(): void {
-    this.#history.fill(0);
+    this.#window.clear();
   }
 }
-
-/** Where the kernel's input holds the even samples; the odd ones come first. */
-const EVENS = 2048;
 
 /** 2:1. Even samples meet only the middle of the filter, odd samples only its sides. */
 export class HalfbandDown implements Resampler {
@@ -77,11 +62,7 @@ export class HalfbandDown implements Resampler {
   readonly delayMs: number;
   readonly #kernel: ResamplerKernel;
   readonly #table: number;
-  readonly #evenHistory = new Int16Array(HALF_LENGTH - 1);
-  readonly #oddHistory = new Int16Array(HALFBAND_HISTORY);
-  /** An even sample whose odd neighbour comes with the next chunk. */
-  #pending: number | undefined;
-  readonly #blockSamples: number;
+  readonly #window: ResamplerWindow;
 
   constructor(fromHz: number, engine: ResamplerEngine) {
     this.fromHz = fromHz;
@@ -89,7 +70,11 @@ export class HalfbandDown implements Resampler {
     this.delayMs = ((2 * HALF_LENGTH - 2) * 1000) / fromHz;
     this.#kernel = engine.kernel;
     this.#table = engine.halfbandTable('down');
-    this.#blockSamples = fromHz / 50;
+    this.#window = new ResamplerWindow(engine.kernel, {
+      historySamples: 2 * HISTORY,
+      fromHz,
+      toHz: this.toHz,
+    });
   }
 
   process(
@@ -99,45 +84,19 @@ export class HalfbandDown implements Resampler {
     output: Int16Array,
     outputOffset: number,
   ): number {
+    const window = this.#window;
     let written = 0;
-    for (let done = 0; done < inputSamples; done += this.#blockSamples) {
-      const block = Math.min(this.#blockSamples, inputSamples - done);
-      written += this.#processBlock(input, inputOffset + done, block, output, outputOffset + written);
+    for (let done = 0; done < inputSamples; done += window.blockSamples) {
+      const block = Math.min(window.blockSamples, inputSamples - done);
+      const loaded = window.load(input, inputOffset + done, block);
+      // A sample without its neighbour is kept beside the history, and heads the next block.
+      const count = (loaded - 2 * HISTORY) >> 1;
+      window.keep(2 * count, loaded);
+      this.#kernel.halfbandDown(this.#table, HALF_LENGTH, count);
+      window.store(output, outputOffset + written, count);
+      written += count;
     }
     return written;
-  }
-
-  #processBlock(
-    input: Int16Array,
-    inputOffset: number,
-    block: number,
-    output: Int16Array,
-    to: number,
-  ): number {
-    const window = this.#kernel.input;
-    for (let i = 0; i < HALFBAND_HISTORY; i++) window[i] = this.#oddHistory[i]!;
-    for (let i = 0; i < HALF_LENGTH - 1; i++) window[EVENS + i] = this.#evenHistory[i]!;
-    let evenEnd = EVENS + HALF_LENGTH - 1;
-    let oddEnd = HALFBAND_HISTORY;
-    let from = inputOffset;
-    const inputEnd = inputOffset + block;
-    if (this.#pending !== undefined && block > 0) {
-      window[evenEnd++] = this.#pending;
-      window[oddEnd++] = input[from++]!;
-      this.#pending = undefined;
-    }
-    for (; from + 1 < inputEnd; from += 2) {
-      window[evenEnd++] = input[from]!;
-      window[oddEnd++] = input[from + 1]!;
-    }
-    if (from < inputEnd) this.#pending = input[from]!;
-    const count = oddEnd - HALFBAND_HISTORY;
-    for (let i = 0; i < HALFBAND_HISTORY; i++) this.#oddHistory[i] = window[count + i]!;
-    for (let i = 0; i < HALF_LENGTH - 1; i++) this.#evenHistory[i] = window[EVENS + count + i]!;
-    this.#kernel.halfband(this.#table, HALF_LENGTH, 0.5, EVENS, HALF_LENGTH, count);
-    const halved = this.#kernel.output;
-    for (let i = 0; i < count; i++) output[to + i] = halved[i]!;
-    return count;
   }
 
   outputSamplesMax(inputSamples: number): number {
@@ -145,8 +104,6 @@ export class HalfbandDown implements Resampler {
   }
 
   reset(): void {
-    this.#evenHistory.fill(0);
-    this.#oddHistory.fill(0);
-    this.#pending = undefined;
+    this.#window.clear();
   }
 }

@@ -4,12 +4,11 @@
 
 import { resamplerKernelBase64 } from './resampler-kernel-bytes.ts';
 
-export const INPUT_SAMPLES_MAX = 4096;
-export const OUTPUT_SAMPLES_MAX = 2048;
-
 export interface ResamplerKernel {
   readonly name: 'wasm' | 'javascript';
-  readonly input: Float32Array;
+  /** Room for 4096 samples. */
+  readonly input: Int16Array;
+  /** Room for 2048 samples. */
   readonly output: Int16Array;
   /** Stores coefficients for good; returns what names them in later calls. Throws when the memory is full, which
    *  the tables of all ratios together do not reach. */
@@ -17,22 +16,30 @@ export interface ResamplerKernel {
   /** Writes `count` samples: dot products of `taps` inputs, the first from `input[window]`, with row `phase` of the
    *  table; after each output the phase moves on by `down`, and the window by a sample for each `up` phases. */
   polyphase(
-    table: number,
-    taps: number,
-    up: number,
+    filter: PolyphaseTable,
     down: number,
+    inputSamples: number,
     window: number,
     phase: number,
     count: number,
   ): void;
-  /** Writes `count` samples: `gain * input[center + i]` plus, for each coefficient `k` of `pairs`, its product with
-   *  `input[middle + i - 1 - k] + input[middle + i + k]`. May write up to seven samples more. */
-  halfband(table: number, pairs: number, gain: number, center: number, middle: number, count: number): void;
+  /** `input` is `2 * pairs - 1` old samples and `count` new ones. Writes twice `count` samples: in turn an old one
+   *  as it is, and one between it and the next. */
+  halfbandUp(table: number, pairs: number, count: number): void;
+  /** `input` is `2 * pairs - 1` old pairs of samples and `count` new ones. Writes `count` samples. */
+  halfbandDown(table: number, pairs: number, count: number): void;
+}
+
+export interface PolyphaseTable {
+  readonly table: number;
+  readonly phases: number;
+  readonly taps: number;
 }
 
 interface KernelExports {
   readonly memory: { readonly buffer: ArrayBuffer };
   polyphase(
+    inputSamples: number,
     window: number,
     table: number,
     rowBytes: number,
@@ -41,17 +48,9 @@ interface KernelExports {
     stepRowBytes: number,
     row: number,
     count: number,
-    out: number,
   ): void;
-  halfband(
-    center: number,
-    gain: number,
-    middle: number,
-    table: number,
-    tableBytes: number,
-    count: number,
-    out: number,
-  ): void;
+  halfbandUp(table: number, pairs: number, count: number): void;
+  halfbandDown(table: number, pairs: number, count: number): void;
 }
 
 /** The part of the WebAssembly API used here; Node's types leave it to the browser's. */
@@ -61,8 +60,12 @@ interface WasmApi {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 }
 
-const OUTPUT_ADDRESS = INPUT_SAMPLES_MAX * 4;
-const TABLES_ADDRESS = OUTPUT_ADDRESS + OUTPUT_SAMPLES_MAX * 2;
+const INPUT_SAMPLES_MAX = 4096;
+const OUTPUT_SAMPLES_MAX = 2048;
+
+/** The memory map of resampler-kernel.wat. */
+const OUTPUT_ADDRESS = 32_768;
+const TABLES_ADDRESS = 40_960;
 
 /** Undefined where the engine has no WebAssembly or no SIMD in it. */
 export function createWasmKernel(): ResamplerKernel | undefined {
@@ -74,7 +77,7 @@ export function createWasmKernel(): ResamplerKernel | undefined {
   let freeAddress = TABLES_ADDRESS;
   return {
     name: 'wasm',
-    input: new Float32Array(buffer, 0, INPUT_SAMPLES_MAX),
+    input: new Int16Array(buffer, 0, INPUT_SAMPLES_MAX),
     output: new Int16Array(buffer, OUTPUT_ADDRESS, OUTPUT_SAMPLES_MAX),
     addTable(coefficients) {
       const address = freeAddress;
@@ -82,29 +85,28 @@ export function createWasmKernel(): ResamplerKernel | undefined {
       freeAddress += Math.ceil(coefficients.byteLength / 16) * 16;
       return address;
     },
-    polyphase(table, taps, up, down, window, phase, count) {
+    polyphase({ table, phases, taps }, down, inputSamples, window, phase, count) {
       const rowBytes = taps * 4;
       exports.polyphase(
+        inputSamples,
         window * 4,
         table,
         rowBytes,
-        up * rowBytes,
-        Math.floor(down / up) * 4,
-        (down % up) * rowBytes,
+        phases * rowBytes,
+        Math.floor(down / phases) * 4,
+        (down % phases) * rowBytes,
         phase * rowBytes,
         count,
-        OUTPUT_ADDRESS,
       );
     },
-    halfband(table, pairs, gain, center, middle, count) {
-      exports.halfband(center * 4, gain, middle * 4, table, pairs * 4, count, OUTPUT_ADDRESS);
-    },
+    halfbandUp: exports.halfbandUp,
+    halfbandDown: exports.halfbandDown,
   };
 }
 
 /** Differs from the WASM kernel by at most one step, where the order of the additions decides a rounding. */
 export function createJavascriptKernel(): ResamplerKernel {
-  const input = new Float32Array(INPUT_SAMPLES_MAX);
+  const input = new Int16Array(INPUT_SAMPLES_MAX);
   const output = new Int16Array(OUTPUT_SAMPLES_MAX);
   const tables: Float32Array[] = [];
   return {
@@ -112,10 +114,10 @@ export function createJavascriptKernel(): ResamplerKernel {
     input,
     output,
     addTable: (coefficients) => tables.push(coefficients) - 1,
-    polyphase(table, taps, up, down, window, phase, count) {
+    polyphase({ table, phases, taps }, down, _inputSamples, window, phase, count) {
       const coefficients = tables[table]!;
-      const stepSamples = Math.floor(down / up);
-      const stepPhases = down % up;
+      const stepSamples = Math.floor(down / phases);
+      const stepPhases = down % phases;
       let first = window;
       let row = phase;
       for (let i = 0; i < count; i++) {
@@ -129,18 +131,29 @@ export function createJavascriptKernel(): ResamplerKernel {
         output[i] = saturate(even + odd);
         first += stepSamples;
         row += stepPhases;
-        if (row >= up) {
-          row -= up;
+        if (row >= phases) {
+          row -= phases;
           first++;
         }
       }
     },
-    halfband(table, pairs, gain, center, middle, count) {
+    halfbandUp(table, pairs, count) {
       const coefficients = tables[table]!;
       for (let i = 0; i < count; i++) {
-        let sum = gain * input[center + i]!;
+        let sum = 0;
         for (let k = 0; k < pairs; k++)
-          sum += coefficients[k]! * (input[middle + i - 1 - k]! + input[middle + i + k]!);
+          sum += coefficients[k]! * (input[pairs + i - 1 - k]! + input[pairs + i + k]!);
+        output[2 * i] = input[pairs - 1 + i]!;
+        output[2 * i + 1] = saturate(sum);
+      }
+    },
+    halfbandDown(table, pairs, count) {
+      const coefficients = tables[table]!;
+      for (let i = 0; i < count; i++) {
+        const middle = 2 * (pairs + i);
+        let sum = 0.5 * input[middle]!;
+        for (let k = 0; k < pairs; k++)
+          sum += coefficients[k]! * (input[middle - 1 - 2 * k]! + input[middle + 1 + 2 * k]!);
         output[i] = saturate(sum);
       }
     },
