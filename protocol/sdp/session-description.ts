@@ -26,11 +26,13 @@ const charactersMax = 65_536;
 const linesMax = 1000;
 const mediaLinesMax = 64;
 const formatsMax = 128;
+/** Further ones are refused in the answer. */
+const audioLinesMax = 8;
 
-/** Attributes that are handed on to sdp-transform. It tries some fifty expressions on each line that it does not
- *  know, so everything else is dropped first. */
+/** Attributes that are handed on to sdp-transform. It tries some fifty expressions on each line that none of them
+ *  fits, so what it does not know, or could not read, is dropped first. */
 const attributesRead =
-  /^(?:(?:sendrecv|sendonly|recvonly|inactive|rtcp-mux)$|(?:rtpmap|fmtp|rtcp|ptime|maxptime|crypto):)/;
+  /^(?:(?:sendrecv|sendonly|recvonly|inactive|rtcp-mux)$|(?:rtcp|ptime|maxptime):|(?:rtpmap|fmtp):\d+ |crypto:\d+ \w+ \S)/;
 
 /** Reads an offer (`readAnswer` reads answers). Throws `ProtocolError`: status 400 for what breaks the grammar or a
  *  range, 488 for what is right and cannot be served (no audio, a host name, multicast, more than 1000 lines or 64
@@ -46,7 +48,7 @@ export function readDescription(text: string): RemoteMedia {
   const audio: RemoteAudio[] = [];
   let refusal: ProtocolError | undefined;
   for (const [index, line] of lines.entries()) {
-    if (!isAudioOverRtp(line)) continue;
+    if (!isAudioOverRtp(line) || audio.length === audioLinesMax) continue;
     try {
       audio.push(readAudio(session, index, line));
     } catch (error) {

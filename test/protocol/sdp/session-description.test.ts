@@ -269,6 +269,8 @@ describe('60 KB of anything', () => {
     ['crypto of blanks', `${head}a=crypto:1 ${fill('x ')}`],
     ['rtcp of digits', `${head}a=rtcp:${fill('1')}`],
     ['short attributes', `${head}${fill('a=rtpmap:0\n')}`],
+    ['crypto lines that are none', `${head}${`a=crypto:${'x'.repeat(51)}\n`.repeat(980)}`],
+    ['m-lines of 127 formats', `${head}${`m=audio 5 RTP/AVP ${'1 '.repeat(127)}\n`.repeat(60)}`],
     ['m-lines', `${head}${fill('m=audio 1 RTP/AVP 0\n')}`],
     ['one m-line', `${head}m=audio 5000 RTP/AVP ${fill('1 ')}`],
     ['an m-line of blanks', `${head}m=audio${fill(' ')}5000 RTP/AVP 0`],
@@ -296,7 +298,7 @@ test('random and mutated descriptions throw nothing but ProtocolError, and give 
   });
   const pick = (text: string) => text[Math.floor(random() * text.length)]!;
   let accepted = 0;
-  for (let round = 0; round < 4000; round++) {
+  for (let round = 0; round < 2000; round++) {
     let text = round % 8 === 0 ? Array.from({ length: 200 }, () => pick(letters)).join('') : good;
     for (let change = 0; change < 1 + (round % 5); change++) {
       const from = Math.floor(random() * text.length);
@@ -317,5 +319,5 @@ test('random and mutated descriptions throw nothing but ProtocolError, and give 
       expect(error).toBeInstanceOf(ProtocolError);
     }
   }
-  expect(accepted).toBeGreaterThan(100);
+  expect(accepted).toBeGreaterThan(50);
 });
