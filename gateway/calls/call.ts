@@ -45,6 +45,7 @@ export interface CallContext {
 }
 
 export interface CallHandlers {
+  started(call: Call): void;
   answered(call: Call): void;
   /** The outcome is known; media may still be closing. Exactly once a call. */
   ending(call: Call): void;
@@ -133,6 +134,7 @@ export class Call {
       { from, to, source: `${protocol}:${address}:${port}`, sipCallId: this.#session.sipCallId },
       'call received',
     );
+    this.#handlers.started(this);
     this.#armDeadline();
     const group = this.#context.pool.openGroup((event) => this.#guard(() => this.#receiveMedia(event)));
     this.#group = group;

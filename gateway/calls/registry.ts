@@ -56,6 +56,7 @@ export class CallRegistry {
     }
     const callId = `${nodeId}-${randomBytes(12).toString('base64url')}`;
     const call = new Call(callId, session, partyOf(session), context, {
+      started: handlers.started,
       answered: handlers.answered,
       ending: handlers.ending,
       ended: (ended) => {

@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import type { Codec } from '../../codecs/codec.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { writeAnswer } from '../../protocol/sdp/answer.ts';
-import { type Negotiated, negotiate } from '../../protocol/sdp/negotiate.ts';
+import { type Negotiated, negotiate, warningValue } from '../../protocol/sdp/negotiate.ts';
 import { readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
 import { type RemoteMedia, readOffer } from '../../protocol/sdp/session-description.ts';
 import type { SipHeader } from '../../protocol/sip/message.ts';
@@ -260,11 +260,8 @@ export function refusalOf(error: ProtocolError): {
   readonly status: number;
   readonly headers: readonly SipHeader[];
 } {
-  const status = error.status ?? 488;
-  const code = error.code === 'no-common-codec' ? 305 : 399;
-  const text = error.message
-    .replace(/[^\x20-\x7e]/g, '?')
-    .replace(/["\\]/g, '\\$&')
-    .slice(0, 200);
-  return { status, headers: [{ name: 'Warning', value: `${code} callwire "${text}"` }] };
+  return {
+    status: error.status ?? 488,
+    headers: [{ name: 'Warning', value: warningValue(error, 'callwire') }],
+  };
 }

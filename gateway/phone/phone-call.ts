@@ -338,7 +338,7 @@ export class PhoneCall {
       outcome: this.#outcomeOf(end),
       status: final?.status,
       reasonPhrase: final?.reasonPhrase,
-      reasonHeader: reasonOf(end),
+      reasonHeader: reasonOf(end) ?? (final && headerValue(final, 'Reason')),
       endedBy: endedByOf(end),
       message: this.#failure ?? (end.cause === 'unreachable' ? end.message : undefined),
       sipCallId: this.#session?.sipCallId ?? '',

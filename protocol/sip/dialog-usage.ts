@@ -27,6 +27,9 @@ const reinviteAttemptsMax = 10;
 /** An INVITE session once it has a dialog: ACKs, BYE, re-INVITE, UPDATE and other requests, both ways.
  *  RFC 3261 §12.2, §14, §15; RFC 3311; RFC 6086. The INVITE that began it is handled by its owners,
  *  `inbound-session.ts` and `outbound-session.ts`. */
+/** Timer expiry, Q.850 cause 102 (RFC 3326). */
+const missingAckReason: SipHeader = { name: 'Reason', value: 'Q.850;cause=102;text="no ACK to the answer"' };
+
 export class DialogUsage {
   readonly dialog: Dialog;
   readonly #profile: SessionProfile;
@@ -327,7 +330,10 @@ export class DialogUsage {
   #missAck(repeater: AnswerRepeater): SessionAction[] {
     this.#repeaters = this.#repeaters.filter((other) => other !== repeater);
     if (this.#over) return this.#sendDueBye();
-    return [...this.bye({}), { do: 'report', report: { event: 'ended', end: { cause: 'noAck' } } }];
+    return [
+      ...this.bye({ headers: [missingAckReason] }),
+      { do: 'report', report: { event: 'ended', end: { cause: 'noAck' } } },
+    ];
   }
 
   // ---- helpers

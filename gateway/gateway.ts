@@ -1,0 +1,288 @@
+import { codecNamed } from '../codecs/catalogue.ts';
+import type { Codec } from '../codecs/codec.ts';
+import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
+import type { Call, CallContext } from './calls/call.ts';
+import { diceOf } from './calls/end-reason.ts';
+import { CallRegistry } from './calls/registry.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { type CallSummary, startHttpServer } from './control/http-server.ts';
+import { parseHttpListener, parseSipListener } from './listen-address.ts';
+import { createLog, type Log } from './log.ts';
+import { createMediaPool, type MediaPool, type MediaReport, type MediaSettings } from './media/media-pool.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { type Network, systemNetwork } from './network.ts';
+import { createRouter } from './routing/router.ts';
+import type { UserAgent, UserAgentHandlers } from './signaling/session.ts';
+import { createUserAgent } from './signaling/user-agent.ts';
+
+/** What the gateway touches of the world; tests bring a fake clock and a network in memory. */
+export interface GatewayIo {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly log: Log;
+  createMediaPool(settings: MediaSettings & { readonly workers: number }): MediaPool;
+  /** Our address that faces a peer, where a listener is bound to all of them. */
+  localAddressFor?: (peer: string) => Promise<string>;
+}
+
+export interface Gateway {
+  /** Addresses really bound, as they are written in the configuration. */
+  readonly listening: { readonly sip: readonly string[]; readonly http: string | undefined };
+  readonly state: 'ready' | 'draining' | 'closed';
+  readonly activeCalls: number;
+  calls(): Promise<CallSummary[]>;
+  /** Ends a call as the API would; false if there is none of that id. */
+  hangup(callId: string): boolean;
+  /** What is open below: all zero when every call has left nothing behind. */
+  counts(): ReturnType<UserAgent['counts']> & { readonly calls: number };
+  mediaReport(): Promise<MediaReport>;
+  /** Takes no new calls, lets live ones go on for up to `limitMs`, ends the rest, closes. */
+  drain(limitMs: number): Promise<void>;
+  /** Ends every call and closes at once. */
+  close(): Promise<void>;
+}
+
+/** How long BYEs that we sent may wait for their answers before the sockets are closed. */
+const farewellMs = 1_000;
+
+/** Starts a gateway and resolves when every listener is bound. Rejects, with nothing left open, where one cannot. */
+export async function startGateway(config: Config, given: Partial<GatewayIo> = {}): Promise<Gateway> {
+  const io: GatewayIo = {
+    clock: systemClock,
+    network: systemNetwork,
+    log: given.log ?? createLog({ level: config.log.level }),
+    createMediaPool: (settings) => createMediaPool({ ...settings, log: io.log }),
+    ...given,
+  };
+  const metrics = createMetrics();
+  const pool = io.createMediaPool({
+    workers: config.media.workers,
+    ports: config.rtp.ports,
+    rtpTimeoutMs: config.rtp.timeout * 1000,
+  });
+  await pool.start();
+  const registry = createRegistry(config, io, pool, metrics);
+  const gateway = new RunningGateway(io, pool, registry, metrics);
+  try {
+    await gateway.listen(config);
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+  return gateway;
+}
+
+function createRegistry(config: Config, io: GatewayIo, pool: MediaPool, metrics: Metrics): CallRegistry {
+  const router = createRouter(config);
+  const context: CallContext = {
+    clock: io.clock,
+    log: io.log,
+    pool,
+    route: (party) => router.route(party),
+    applicationKey: config.applications[0]?.key ?? '',
+    sip: {
+      codecs: config.rtp.codecs
+        .map((name) => codecNamed(name))
+        .filter((codec): codec is Codec => codec !== undefined),
+      rtpAddress: config.rtp.address,
+      externalAddress: config.sip.externalAddress,
+      symmetric: config.rtp.symmetric,
+    },
+    streamLimits: {
+      connectTimeoutMs: config.stream.connectTimeoutMs,
+      answerTimeoutMs: config.stream.answerTimeoutMs,
+      idleTimeoutMs: config.stream.idleTimeout * 1000,
+      bufferBytes: config.stream.bufferBytes,
+    },
+  };
+  return new CallRegistry({
+    nodeId: config.node.id,
+    maxCalls: config.sip.maxCalls,
+    context,
+    counted: (code) => metrics.counted(code),
+    handlers: {
+      started: () => metrics.callStarted('inbound'),
+      answered: (call) => metrics.setupSeconds(((call.answeredMs ?? 0) - call.startedMs) / 1000),
+      ending: (call) => {
+        const { result, reason } = diceOf(call.endReason ?? 'internalError', call.answeredMs !== undefined);
+        metrics.callEnded({ direction: 'inbound', result, reason });
+        if (call.answeredMs === undefined) metrics.counted(call.endReason ?? 'internalError');
+      },
+      ended: () => {},
+    },
+  });
+}
+
+class RunningGateway implements Gateway {
+  readonly #io: GatewayIo;
+  readonly #pool: MediaPool;
+  readonly #registry: CallRegistry;
+  readonly #metrics: Metrics;
+  #userAgent: UserAgent | undefined;
+  #http: { readonly address: string; close(): Promise<void> } | undefined;
+  #closing: Promise<void> | undefined;
+  #state: Gateway['state'] = 'ready';
+
+  constructor(io: GatewayIo, pool: MediaPool, registry: CallRegistry, metrics: Metrics) {
+    this.#io = io;
+    this.#pool = pool;
+    this.#registry = registry;
+    this.#metrics = metrics;
+  }
+
+  async listen(config: Config): Promise<void> {
+    this.#userAgent = await createUserAgent({
+      clock: this.#io.clock,
+      network: this.#io.network,
+      log: this.#io.log,
+      listen: config.sip.listen.map((text) => parseSipListener(text)!),
+      externalAddress: config.sip.externalAddress,
+      userAgentName: 'Callwire',
+      ...(this.#io.localAddressFor && { localAddressFor: this.#io.localAddressFor }),
+      handlers: this.#signaling(),
+    });
+    if (config.http.listen === undefined) return;
+    this.#http = await startHttpServer({
+      listen: parseHttpListener(config.http.listen)!,
+      tls: config.http.tls,
+      applications: config.applications,
+      metrics: this.#metrics,
+      log: this.#io.log,
+      view: {
+        calls: () => this.calls(),
+        hangup: (callId) => this.hangup(callId),
+        drain: () => this.#registry.startDraining(),
+        state: () => (this.#registry.draining ? 'draining' : 'ready'),
+        workers: async () => (await this.#pool.report()).workers,
+      },
+    });
+  }
+
+  #signaling(): UserAgentHandlers {
+    return {
+      invited: (session) => this.#registry.invited(session),
+      readiness: () => (this.#registry.draining ? 503 : 200),
+      counted: (code) => this.#metrics.counted(code),
+      traced: (direction, message) => this.#metrics.sipMessage(methodOf(message), direction),
+    };
+  }
+
+  get listening(): Gateway['listening'] {
+    const sip = (this.#userAgent?.listening ?? []).map(
+      ({ protocol, address, port }) =>
+        `${protocol}:${address.includes(':') ? `[${address}]` : address}:${port}`,
+    );
+    return { sip, http: this.#http?.address };
+  }
+
+  get state(): Gateway['state'] {
+    return this.#state;
+  }
+
+  get activeCalls(): number {
+    return this.#registry.size;
+  }
+
+  async calls(): Promise<CallSummary[]> {
+    const report = await this.#pool.report();
+    return [...this.#registry.calls].map((call) => summaryOf(call, report));
+  }
+
+  hangup(callId: string): boolean {
+    const call = this.#registry.find(callId);
+    call?.end('managerHangup');
+    return call !== undefined;
+  }
+
+  counts(): ReturnType<Gateway['counts']> {
+    const below = this.#userAgent?.counts() ?? { sessions: 0, transactions: 0, dialogs: 0, connections: 0 };
+    return { calls: this.#registry.size, ...below };
+  }
+
+  mediaReport(): Promise<MediaReport> {
+    return this.#pool.report();
+  }
+
+  async drain(limitMs: number): Promise<void> {
+    if (this.#state === 'ready') {
+      this.#state = 'draining';
+      this.#registry.startDraining();
+      this.#io.log.info({ calls: this.#registry.size, limitMs }, 'draining');
+    }
+    await this.#within(limitMs, this.#registry.whenIdle());
+    await this.close();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'draining';
+    this.#registry.startDraining();
+    this.#registry.endAll('shutdown');
+    await this.#within(farewellMs, this.#whenQuiet());
+    await this.#userAgent?.close();
+    await this.#http?.close();
+    await this.#pool.close();
+    this.#state = 'closed';
+    this.#io.log.info({}, 'closed');
+  }
+
+  /** Every call is gone and every BYE answered. */
+  async #whenQuiet(): Promise<void> {
+    await this.#registry.whenIdle();
+    while (this.#state !== 'closed' && this.counts().sessions > 0) {
+      await new Promise<void>((resolve) => this.#io.clock.after(20, resolve));
+    }
+  }
+
+  async #within(limitMs: number, work: Promise<void>): Promise<void> {
+    let give = (): void => {};
+    const limit = new Promise<void>((resolve) => {
+      give = resolve;
+    });
+    const timer = this.#io.clock.after(limitMs, give);
+    await Promise.race([work, limit]);
+    timer.cancel();
+  }
+}
+
+function summaryOf(call: Call, report: MediaReport): CallSummary {
+  const { sip, stream } = call.endpointIds;
+  const rtp = report.rtp.get(sip);
+  const counters = stream === undefined ? undefined : report.streams.get(stream);
+  return {
+    callId: call.callId,
+    direction: 'inbound',
+    from: call.party.from,
+    to: call.party.to,
+    state: call.state,
+    codec: call.codec,
+    startedAt: new Date(call.startedWallMs).toISOString(),
+    answeredAt: call.answeredWallMs === undefined ? undefined : new Date(call.answeredWallMs).toISOString(),
+    durationSeconds: call.durationSeconds,
+    stream:
+      call.streamEndpoint === undefined
+        ? undefined
+        : {
+            endpoint: call.streamEndpoint,
+            sampleRate: call.sampleRateHz ?? 0,
+            bufferedMs: counters?.bufferedMs ?? 0,
+          },
+    quality: rtp && {
+      jitterMs: rtp.jitterMs,
+      rttMs: rtp.rttMs,
+      packetsLost: rtp.packetsLost,
+      packetsReceived: rtp.packetsReceived,
+      packetsSent: rtp.packetsSent,
+    },
+  };
+}
+
+function methodOf(message: SipMessage): string {
+  if (message.kind === 'request') return message.method;
+  return headerValue(message, 'CSeq')?.split(/\s+/)[1] ?? 'unknown';
+}
