@@ -70,7 +70,8 @@ export class JitterBuffer {
     return this.#heldCount;
   }
 
-  /** Takes a packet that `Reception` accepted. `header.payloadOffset` points into `datagram`, which is copied only
+  /** Takes a packet that `Reception` accepted, telephone-events and unknown payload types too: they have a place in
+   *  the sequence, and without them it would look lost. `header.payloadOffset` points into `datagram`, which is copied only
    *  where the verdict is `held`. */
   offer(header: RtpHeader, datagram: Uint8Array, nowMs: number): JitterVerdict {
     const { sequence } = header;
