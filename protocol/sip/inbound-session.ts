@@ -12,6 +12,12 @@ import {
 } from './session-actions.ts';
 import { sdpOf, sdpParts } from './session-description.ts';
 
+/** Normal clearing, Q.850 cause 16 (RFC 3326). */
+const givenUpReason: SipHeader = {
+  name: 'Reason',
+  value: 'Q.850;cause=16;text="caller gave up before the answer"',
+};
+
 /** RFC 3261 §13.3.1.1: proxies give up on an INVITE after three minutes without a provisional response. */
 const progressRepeatMs = 60_000;
 
@@ -100,7 +106,7 @@ export class InboundSession {
   /** CANCEL of the INVITE; the edge has answered it. Too late after a final response. RFC 3261 §9.2. */
   cancelled(cancel: SipRequest): SessionAction[] {
     if (!this.#open) return [];
-    const actions = this.#refuse(487);
+    const actions = this.#refuse(487, undefined, [givenUpReason]);
     return this.#once.filter([
       ...actions,
       { do: 'report', report: { event: 'ended', end: { cause: 'cancel', request: cancel } } },
@@ -110,7 +116,7 @@ export class InboundSession {
   receiveRequest(request: SipRequest): SessionAction[] {
     const actions = this.#usage.receiveRequest(request);
     // RFC 3261 §15.1.2: BYE in the early dialog also ends the INVITE.
-    if (this.#open && this.#usage.over) actions.push(...this.#refuse(487));
+    if (this.#open && this.#usage.over) actions.push(...this.#refuse(487, undefined, [givenUpReason]));
     return this.#once.filter(actions);
   }
 
