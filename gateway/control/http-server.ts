@@ -26,6 +26,8 @@ export interface HttpServerOptions {
   readonly view: GatewayView;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** How long a request may take to arrive; one that trickles in holds its connection no longer. */
+  readonly requestLimitMs?: number;
 }
 
 export interface HttpServer {
@@ -33,21 +35,28 @@ export interface HttpServer {
   readonly address: string;
   /** `http://127.0.0.1:8080` */
   readonly url: string;
-  /** Answers what has begun, cuts idle connections. */
+  /** Answers what has begun, for up to half a second, and cuts all connections. */
   close(): Promise<void>;
 }
 
 const bodyBytesMax = 65_536;
 const connectionsMax = 1_000;
+const farewellMs = 500;
 
 /** Resolves when the server listens. Rejects with a GatewayError that carries the system's code. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { listen, tls } = options;
-  const server = fastify({
-    ...(tls === undefined ? {} : { https: await readCertificate(tls) }),
-    // How long a request may take to arrive: one that trickles in holds a connection no longer than that.
-    requestTimeout: 10_000,
+  const { listen, tls, requestLimitMs = 10_000 } = options;
+  const limits = {
+    requestTimeout: requestLimitMs,
+    headersTimeout: requestLimitMs / 2,
     keepAliveTimeout: 5_000,
+    // Node looks for connections past their limit only so often, by default every 30 s.
+    connectionsCheckingInterval: requestLimitMs / 10,
+  };
+  const server = fastify({
+    ...(tls === undefined ? { http: limits } : { https: { ...limits, ...(await readCertificate(tls)) } }),
+    requestTimeout: limits.requestTimeout,
+    keepAliveTimeout: limits.keepAliveTimeout,
     bodyLimit: bodyBytesMax,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 256 },
@@ -55,7 +64,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     clientErrorHandler: answerGarbage,
     frameworkErrors: (error, request, reply) => answerError(options, error, request, reply),
   }) as unknown as FastifyInstance;
-  server.server.headersTimeout = 5_000;
   server.server.maxConnections = connectionsMax;
   addRoutes(server, options);
   try {
@@ -71,8 +79,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return {
     address: bound,
     url: `${tls === undefined ? 'http' : 'https'}://${bound}`,
-    close: () => server.close(),
+    close: () => close(server),
   };
+}
+
+async function close(server: FastifyInstance): Promise<void> {
+  // A connection that has not sent its request yet is not idle to Node, and would be waited for.
+  const cut = setTimeout(() => server.server.closeAllConnections(), farewellMs);
+  await server.close();
+  clearTimeout(cut);
 }
 
 function addRoutes(server: FastifyInstance, options: HttpServerOptions): void {
