@@ -152,9 +152,11 @@ export class SipFramer {
   /** The end of this message cannot be found, and so not the start of the next. */
   #break(start: number, headEnd: number, tooLarge: boolean, frames: SipFrame[]): void {
     const head = parseHead(decodeHead(this.#buffer, start, headEnd), this.#limits);
-    if (tooLarge)
-      addFault(head, 'message-too-large', `expected at most ${this.#limits.messageBytesMax} bytes`, 513);
-    else addFault(head, 'missing-content-length', 'expected Content-Length on a stream');
+    if (tooLarge) {
+      // The head may have been cut in the middle, which is no fault of its own.
+      const message = `expected at most ${this.#limits.messageBytesMax} bytes`;
+      head.fault = { code: 'message-too-large', message, status: 513 };
+    } else addFault(head, 'missing-content-length', 'expected Content-Length on a stream');
     frames.push({ kind: 'broken', error: headError(head)! });
     this.#broken = true;
     this.#buffer = Buffer.alloc(0);

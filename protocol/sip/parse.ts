@@ -99,29 +99,48 @@ export function parseHead(text: string, limits: SipLimits = defaultLimits): Mess
     contentLength: undefined,
     fault: undefined,
   };
-  let lineEnd = findLineEnd(text, 0, head);
-  readStartLine(head, text, lineEnd, limits);
+  let lineEnd = findLineEnd(text, 0);
+  if (lineEnd >= 0) readStartLine(head, text, lineEnd, limits);
   let lines = 0;
-  while (lineEnd < text.length) {
-    const lineStart = lineEnd + 2;
-    lineEnd = findLineEnd(text, lineStart, head);
-    if (lineEnd === lineStart) continue;
+  while (lineEnd >= 0 && lineEnd < text.length) {
     if (++lines > limits.headerLinesMax) {
       addFault(head, 'too-many-headers', `expected at most ${limits.headerLinesMax} header lines`, 513);
-      break;
+      return head;
     }
-    if (!isSpace(text.charCodeAt(lineEnd + 2))) readHeaderLine(head, text, lineStart, lineEnd, limits);
-    else {
-      const pieces = [text.slice(lineStart, lineEnd)];
-      while (isSpace(text.charCodeAt(lineEnd + 2))) {
-        const pieceStart = lineEnd + 2;
-        lineEnd = findLineEnd(text, pieceStart, head);
-        pieces.push(trimSpace(text, pieceStart, lineEnd));
-      }
-      const unfolded = pieces.join(' ');
-      readHeaderLine(head, unfolded, 0, unfolded.length, limits);
-    }
+    const lineStart = lineEnd + 2;
+    lineEnd = findLineEnd(text, lineStart);
+    if (lineEnd < 0 || lineEnd === lineStart) continue;
+    if (isSpace(text.charCodeAt(lineEnd + 2))) {
+      const line = unfold(text, lineStart, lineEnd);
+      lineEnd = line.end;
+      readHeaderLine(head, line.text, 0, line.text.length, limits);
+    } else readHeaderLine(head, text, lineStart, lineEnd, limits);
   }
+  return lineEnd < 0 ? parseBrokenHead(text, limits) : head;
+}
+
+/** A line with the lines that continue it, one space for each line break; `end` as of `findLineEnd`. */
+function unfold(
+  text: string,
+  start: number,
+  firstEnd: number,
+): { readonly text: string; readonly end: number } {
+  const pieces = [trimSpace(text, start, firstEnd)];
+  let end = firstEnd;
+  while (end >= 0 && isSpace(text.charCodeAt(end + 2))) {
+    const pieceStart = end + 2;
+    end = findLineEnd(text, pieceStart);
+    if (end >= 0) pieces.push(trimSpace(text, pieceStart, end));
+  }
+  return { text: pieces.join(' '), end };
+}
+
+/** A head with lone CR or LF, read as if they were spaces: others on the path may see two lines where we see one, and
+ *  what is kept of it must not break the lines of an answer. */
+function parseBrokenHead(text: string, limits: SipLimits): MessageHead {
+  const head = parseHead(text.replace(/\r(?!\n)|(?<!\r)\n/g, ' '), limits);
+  const message = 'expected lines to end with CRLF, got a lone CR or LF';
+  head.fault = { code: 'bad-line-break', message, status: 400 };
   return head;
 }
 
@@ -143,16 +162,13 @@ export function decodeHead(buffer: Buffer, start: number, end: number): string {
   return buffer.toString(isAscii(buffer.subarray(start, end)) ? 'latin1' : 'utf8', start, end);
 }
 
-/** Index of the CRLF that ends the line from `start`, the length of the text without one. */
-function findLineEnd(text: string, start: number, head: MessageHead): number {
+/** Index of the CRLF that ends the line from `start`, the length of the text without one, -1 if a lone CR or LF comes
+ *  before it. */
+function findLineEnd(text: string, start: number): number {
   const lineFeed = text.indexOf('\n', start);
   const carriageReturn = text.indexOf('\r', start);
-  if (lineFeed >= 0 && lineFeed === carriageReturn + 1) return carriageReturn;
-  if (lineFeed < 0 && carriageReturn < 0) return text.length;
-  // Read on as if it were none: others on the path may see two lines here, and only one of us can be right.
-  addFault(head, 'bad-line-break', 'expected lines to end with CRLF, got a lone CR or LF');
-  const end = text.indexOf('\r\n', start);
-  return end < 0 ? text.length : end;
+  if (carriageReturn >= 0) return lineFeed === carriageReturn + 1 ? carriageReturn : -1;
+  return lineFeed < 0 ? text.length : -1;
 }
 
 function readStartLine(head: MessageHead, text: string, end: number, limits: SipLimits): void {

@@ -38,21 +38,34 @@ export function escapeText(text: string, part: UriPart): string {
 }
 
 function decodeRun(run: string): string {
-  const text = decodeBytes(run);
-  // No exceptions and no guesses: only where replacement characters appeared is each character looked at alone.
-  return text.includes('\ufffd') ? run.replace(oneCharacter, decodeCharacter) : text;
+  const bytes = Buffer.from(run.replaceAll('%', ''), 'hex');
+  const text = bytes.toString('utf8');
+  if (!text.includes('\ufffd')) return text;
+  let decoded = '';
+  for (let index = 0; index < bytes.length; ) {
+    const size = characterSize(bytes, index);
+    if (size === 0) decoded += String.fromCharCode(0xdc00 + bytes[index]!);
+    else decoded += bytes.toString('utf8', index, index + size);
+    index += Math.max(1, size);
+  }
+  return decoded;
 }
 
-const oneCharacter = /%[CD].(?:%[89AB].)|%E.(?:%[89AB].){2}|%F[0-7](?:%[89AB].){3}|%../gi;
-
-function decodeCharacter(sequence: string): string {
-  const text = decodeBytes(sequence);
-  if (!text.includes('\ufffd') || sequence.toUpperCase() === '%EF%BF%BD') return text;
-  return sequence.replace(/%../g, (byte) => String.fromCharCode(0xdc00 + Number.parseInt(byte.slice(1), 16)));
-}
-
-function decodeBytes(sequence: string): string {
-  return Buffer.from(sequence.replaceAll('%', ''), 'hex').toString('utf8');
+/** Bytes of the character that begins there, 0 where none does: a stray, overlong or surrogate one. RFC 3629 §4. */
+function characterSize(bytes: Buffer, start: number): number {
+  const lead = bytes[start]!;
+  if (lead < 0x80) return 1;
+  const size =
+    lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  let codePoint = lead & (0x7f >> size);
+  for (let index = start + 1; index < start + size; index++) {
+    const byte = bytes[index] ?? 0;
+    if ((byte & 0xc0) !== 0x80) return 0;
+    codePoint = (codePoint << 6) | (byte & 0x3f);
+  }
+  const isOverlong = (size === 3 && codePoint < 0x800) || (size === 4 && codePoint < 0x10000);
+  const isSurrogate = codePoint >= 0xd800 && codePoint < 0xe000;
+  return isOverlong || isSurrogate || codePoint > 0x10ffff ? 0 : size;
 }
 
 function escapeChar(char: string): string {
