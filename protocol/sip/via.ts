@@ -1,5 +1,7 @@
+import { ProtocolError } from '../protocol-error.ts';
 import { HeaderScanner, type Parameters, serializeParameters, trimSpace } from './header-scanner.ts';
 import { isIPv6Address } from './ip-address.ts';
+import type { SipRequest } from './message.ts';
 import { parseHostPort, serializeHostPort } from './uri.ts';
 
 /** One Via value. RFC 3261 §20.42, RFC 3581. */
@@ -62,6 +64,33 @@ export function serializeVia(via: Via): string {
 export function stampSource(via: Via, address: string, port: number): Via {
   if (via.rport !== undefined) return { ...via, received: address, rport: port };
   return via.host === address ? via : { ...via, received: address };
+}
+
+/** The request with its top Via stamped. One that cannot be read stays as it is: what answers it goes to the source. */
+export function stampRequest(request: SipRequest, address: string, port: number): SipRequest {
+  const index = request.headers.findIndex(({ name }) => name === 'Via');
+  const top = request.headers[index];
+  if (top === undefined) return request;
+  let value: string;
+  try {
+    const via = parseVia(top.value);
+    const stamped = stampSource(via, address, port);
+    if (stamped === via) return request;
+    value = serializeVia(stamped);
+  } catch (error) {
+    if (error instanceof ProtocolError) return request;
+    throw error;
+  }
+  return { ...request, headers: request.headers.with(index, { name: 'Via', value }) };
+}
+
+/** Where a response to a request with this stamped top Via goes over UDP, or over TCP once the connection of the request
+ *  is gone (then without rport). maddr is not followed: it would let a request point its answers at anybody.
+ *  RFC 3261 §18.2.2, RFC 3581 §4. */
+export function responseTarget(via: Via): { readonly address: string; readonly port: number } {
+  const port =
+    typeof via.rport === 'number' ? via.rport : (via.port ?? (via.transport === 'TLS' ? 5_061 : 5_060));
+  return { address: via.received ?? via.host, port };
 }
 
 function readSentBy(scanner: HeaderScanner): { readonly host: string; readonly port: number | undefined } {

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseVia, serializeVia, stampSource, type Via } from '../../../protocol/sip/via.ts';
+import { createRequest, headerValues } from '../../../protocol/sip/message.ts';
+import {
+  parseVia,
+  responseTarget,
+  serializeVia,
+  stampRequest,
+  stampSource,
+  type Via,
+} from '../../../protocol/sip/via.ts';
 
 describe('a Via', () => {
   it.each([
@@ -95,6 +103,41 @@ describe('a Via', () => {
     },
   ])('is stamped with the source: $name', ({ text, stamped }) => {
     expect(serializeVia(stampSource(parseVia(text), '192.0.2.1', 6_000))).toBe(stamped);
+  });
+});
+
+describe('a request from the network', () => {
+  const request = (...vias: string[]) =>
+    createRequest({
+      method: 'OPTIONS',
+      uri: 'sip:a',
+      headers: [{ name: 'To', value: 'x' }, ...vias.map((value) => ({ name: 'Via', value }))],
+    });
+
+  it('has its top Via stamped, and no other', () => {
+    const stamped = stampRequest(request('SIP/2.0/UDP a;rport', 'SIP/2.0/UDP b;rport'), '2001:db8::1', 6_000);
+    expect(headerValues(stamped, 'Via')).toEqual([
+      'SIP/2.0/UDP a;received=2001:db8::1;rport=6000',
+      'SIP/2.0/UDP b;rport',
+    ]);
+  });
+
+  it.each([['SIP/2.0/UDP 192.0.2.1'], ['nonsense'], []])(
+    'is left alone where there is nothing to stamp: %s',
+    (...vias) => {
+      const original = request(...vias);
+      expect(stampRequest(original, '192.0.2.1', 6_000)).toBe(original);
+    },
+  );
+
+  it.each([
+    { via: 'SIP/2.0/UDP a;received=192.0.2.1;rport=6000', address: '192.0.2.1', port: 6_000 },
+    { via: 'SIP/2.0/UDP a:5070;received=192.0.2.1', address: '192.0.2.1', port: 5_070 },
+    { via: 'SIP/2.0/UDP 192.0.2.1', address: '192.0.2.1', port: 5_060 },
+    { via: 'SIP/2.0/TLS 192.0.2.1', address: '192.0.2.1', port: 5_061 },
+    { via: 'SIP/2.0/UDP 192.0.2.1;maddr=10.0.0.1', address: '192.0.2.1', port: 5_060 },
+  ])('is answered to $address:$port: $via', ({ via, address, port }) => {
+    expect(responseTarget(parseVia(via))).toEqual({ address, port });
   });
 });
 
