@@ -37,7 +37,7 @@ export function parseUri(text: string): SipUri {
   });
 }
 
-/** True if `text` is a URI of any scheme, as From and To may carry: `parseUri` accepts it, or another scheme is named. */
+/** Throws 400 unless `text` is a URI as From and To may carry: one that `parseUri` reads, or one of another scheme. */
 export function checkAnyUri(text: string): void {
   try {
     parseUri(text);
