@@ -203,6 +203,7 @@ const stream = Type.Object(
       {
         allow: Type.Array(formatted('endpoint-pattern', 'A pattern.'), {
           maxItems: 1_000,
+          expected: 'a list of at most 1000 patterns',
           default: [],
           description:
             'Endpoints that may be named over the API; with an empty list all but private ones. A private address needs a pattern that names its host.',

@@ -1,3 +1,5 @@
+import http from 'node:http';
+import https from 'node:https';
 import { ConfigError, loadConfig } from '../config.ts';
 import { errorCode, errorMessage } from '../errors.ts';
 import { hostPortText, parseHttpListener } from '../listen-address.ts';
@@ -92,7 +94,8 @@ function targetUrl(text: string): string {
   return new URL(url).origin;
 }
 
-async function send(
+/** Not `fetch`, which refuses ports that browsers keep away from, such as 6000. */
+function send(
   { url, credentials }: Target,
   { method, path }: { readonly method: string; readonly path: string },
 ): Promise<AdminAnswer> {
@@ -101,19 +104,30 @@ async function send(
     const pair = Buffer.from(`${credentials.key}:${credentials.secret}`).toString('base64');
     headers.authorization = `Basic ${pair}`;
   }
+  const { request } = url.startsWith('https:') ? https : http;
   const signal = AbortSignal.timeout(answerLimitMs);
-  const response = await fetch(url + path, { method, headers, signal, redirect: 'error' });
-  const text = await response.text();
+  return new Promise((resolve, reject) => {
+    const sent = request(url + path, { method, headers, agent: false, signal }, (response) => {
+      readAnswer(response).then(resolve, reject);
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+async function readAnswer(response: http.IncomingMessage): Promise<AdminAnswer> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
+  const status = response.statusCode ?? 0;
   try {
-    return { status: response.status, body: JSON.parse(text) as unknown };
+    return { status, body: JSON.parse(text) as unknown };
   } catch {
-    return { status: response.status, body: undefined };
+    return { status, body: undefined };
   }
 }
 
-/** `fetch` says only "fetch failed"; what failed is in its cause. */
 function reason(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const code = errorCode(cause);
-  return code === 'UNKNOWN' ? errorMessage(cause) : code;
+  if (error instanceof Error && error.name === 'AbortError') return 'no answer within 10 s';
+  const code = errorCode(error);
+  return code === 'UNKNOWN' ? errorMessage(error) : code;
 }

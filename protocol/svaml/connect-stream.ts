@@ -58,14 +58,17 @@ export const connectStreamSchema = Type.Object(
     }),
     callHeaders: Type.Array(
       Type.Object({
-        key: Type.String({ minLength: 1, expected: 'text of at least one character' }),
-        value: Type.String(),
+        key: Type.String({
+          minLength: 1,
+          expected: 'text of at least one character',
+          description: 'Told to the server in `connect`; at most 1024 bytes of keys and values in all.',
+        }),
+        value: Type.String({ description: 'The value of it.' }),
       }),
       {
         default: [],
         maxItems: 256,
         expected: 'a list of {key, value}',
-        description: 'Told to the server in `connect`; at most 1024 bytes of keys and values in all.',
       },
     ),
     authorization: Type.Optional(
