@@ -13,7 +13,14 @@ export interface LoadReport {
   readonly calls: CallCounters & { readonly failedTotal: number };
   /** INVITE to 200. */
   readonly setup: Distribution;
-  readonly packets: PacketCounters & { readonly lostPercent: number; readonly silentPercent: number };
+  readonly packets: PacketCounters & {
+    /** On the way to the phones, by sequence numbers. */
+    readonly lostPercent: number;
+    /** Packets that never came to a stream server as a message; undefined where the servers are not the harness's. */
+    readonly lostUp: number | undefined;
+    readonly lostUpPercent: number | undefined;
+    readonly silentPercent: number;
+  };
   /** RFC 3550 §6.4.1, one reading a call and second. */
   readonly jitter: Distribution;
   /** How far successive packets of the gateway were from 20 ms apart. */
@@ -39,6 +46,8 @@ export interface LoadReport {
   readonly gateway: GatewayUsage | undefined;
   readonly harness: HarnessUsage;
   readonly verdicts: readonly Verdict[];
+  /** Why the figures may say less about the gateway than they seem to. */
+  readonly doubts: readonly string[];
 }
 
 export interface MarkerCount {
@@ -86,6 +95,28 @@ export interface HarnessUsage {
   readonly sendLate: Distribution;
 }
 
+/** What makes a run's figures doubtful, as sentences. */
+export function findDoubts(report: Pick<LoadReport, 'gateway' | 'harness' | 'packets'>): string[] {
+  const doubts: string[] = [];
+  const waited = Math.max(0, ...(report.gateway?.threads.map((thread) => thread.waitedPercent) ?? []));
+  if (waited > WAITED_PERCENT_MAX)
+    doubts.push(
+      `a thread of the gateway was ready to run but had no core for ${waited.toFixed(0)} % of the time: this machine is too busy to measure on`,
+    );
+  if (report.harness.readGap.p99 > READ_GAP_MS_MAX)
+    doubts.push(
+      `the phones read their sockets late (p99 ${report.harness.readGap.p99.toFixed(1)} ms): spacing, jitter and delays are partly the harness's own`,
+    );
+  if (report.packets.skipped > 0)
+    doubts.push(
+      `the phones fell behind by more than 200 ms ${report.packets.skipped} times and sent less than they should`,
+    );
+  return doubts;
+}
+
+const WAITED_PERCENT_MAX = 15;
+const READ_GAP_MS_MAX = 3;
+
 export interface Verdict {
   readonly name: string;
   readonly limit: number;
@@ -124,6 +155,14 @@ export function judge(
       value: packets.lostPercent,
       unit: '%',
       passed: packets.received > 0 && packets.lostPercent <= options.maxLossPercent,
+    });
+  if (options.maxLossPercent !== undefined && packets.lostUpPercent !== undefined)
+    verdicts.push({
+      name: 'RTP lost on the way up',
+      limit: options.maxLossPercent,
+      value: packets.lostUpPercent,
+      unit: '%',
+      passed: packets.lostUpPercent <= options.maxLossPercent,
     });
   if (options.maxP99Ms !== undefined)
     verdicts.push({

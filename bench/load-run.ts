@@ -16,7 +16,7 @@ import type {
   StreamPlan,
 } from './load-messages.ts';
 import { type LoadOptions, parseTarget } from './load-options.ts';
-import { judge, type LoadReport } from './load-report.ts';
+import { findDoubts, judge, type LoadReport } from './load-report.ts';
 import { joinMarkers, joinMoments } from './marker-join.ts';
 import { joinRows } from './rows.ts';
 import { UsageRecorder } from './usage-recorder.ts';
@@ -241,13 +241,23 @@ function createReport(
   const failedTotal = Object.values(last.calls.failed).reduce((sum, count) => sum + count, 0);
   const calls = { ...last.calls, failedTotal };
   const share = (count: number, of: number): number => (of > 0 ? (count * 100) / of : 0);
+  const lostUp =
+    servers?.counters === undefined ? undefined : Math.max(0, packets.sent - servers.counters.framesReceived);
   const packetFigures = {
     ...packets,
     lostPercent: share(packets.lost, packets.received + packets.lost),
+    lostUp,
+    lostUpPercent: lostUp === undefined ? undefined : share(lostUp, packets.sent),
     silentPercent: share(packets.silent, packets.received),
   };
   const roundTrip = echo ? Histogram.from(result.roundTrip).distribution() : undefined;
   const downlink = down?.audio.distribution();
+  const gateway = usage.gateway(last.callSeconds, options.calls);
+  const harness = {
+    ...usage.harness(last.callSeconds),
+    readGap: Histogram.from(result.ownReadGap).distribution(),
+    sendLate: Histogram.from(result.ownSendLate).distribution(),
+  };
   return {
     version: 1,
     startedAt,
@@ -273,12 +283,9 @@ function createReport(
       unknown: result.markersUnknown + (servers?.counters?.markersUnknown ?? 0),
     },
     streams: servers?.counters,
-    gateway: usage.gateway(last.callSeconds, options.calls),
-    harness: {
-      ...usage.harness(last.callSeconds),
-      readGap: Histogram.from(result.ownReadGap).distribution(),
-      sendLate: Histogram.from(result.ownSendLate).distribution(),
-    },
+    gateway,
+    harness,
     verdicts: judge(options, { calls, packets: packetFigures, delay: roundTrip ?? downlink }),
+    doubts: findDoubts({ gateway, harness, packets: packetFigures }),
   };
 }

@@ -10,9 +10,9 @@ export function formatReport(report: LoadReport): string {
     '',
     `calls      attempted ${calls.attempted}   answered ${calls.answered}   failed ${calls.failedTotal}${listFailures(calls.failed)}` +
       `   ended early ${calls.endedEarly}   hang-ups lost ${calls.hangUpsLost}   SIP sent again ${calls.retransmissions}`,
-    `packets    sent ${packets.sent}${packets.withheld > 0 ? ` (withheld ${packets.withheld})` : ''}   received ${packets.received}` +
-      `   lost ${packets.lost} (${fixed(packets.lostPercent, 3)} %)   reordered ${packets.reordered}   duplicate ${packets.duplicate}` +
-      `   timestamp jumps ${packets.timestampJumps}   ignored ${packets.ignored}`,
+    `packets    sent ${packets.sent}${packets.withheld > 0 ? ` (withheld ${packets.withheld})` : ''}${lostUpText(packets)}` +
+      `   received ${packets.received}, lost ${packets.lost} (${fixed(packets.lostPercent, 3)} %)`,
+    `           reordered ${packets.reordered}   duplicate ${packets.duplicate}   timestamp jumps ${packets.timestampJumps}   ignored ${packets.ignored}`,
   ];
   if (options.mode === 'echo' || options.mode === 'tone')
     lines.push(
@@ -36,6 +36,7 @@ export function formatReport(report: LoadReport): string {
     lines.push(
       `${passed ? 'passed' : 'FAILED'}     ${name} ${fixed(value, 3)} ${unit}, limit ${limit} ${unit}`,
     );
+  for (const doubt of report.doubts) lines.push(`doubtful   ${doubt}`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -59,6 +60,12 @@ export function describeRun({ options }: LoadReport): string {
 function listFailures(failed: Readonly<Record<string, number>>): string {
   const reasons = Object.entries(failed).map(([reason, count]) => `${reason}: ${count}`);
   return reasons.length === 0 ? '' : ` (${reasons.join(', ')})`;
+}
+
+function lostUpText({ lostUp, lostUpPercent }: LoadReport['packets']): string {
+  return lostUp === undefined || lostUpPercent === undefined
+    ? ''
+    : `, lost on the way up ${lostUp} (${fixed(lostUpPercent, 3)} %)`;
 }
 
 function markerText({ markers }: LoadReport): string {

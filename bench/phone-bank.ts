@@ -29,6 +29,8 @@ const HANG_UPS_PER_SECOND = 300;
 /** Placed in one turn after a stall. */
 const PLACED_AT_ONCE = 5;
 const FAREWELL_MS = 10_000;
+/** From the last packet of a call to its BYE: what is still on the way is not cut off, and can be counted. */
+const LINGER_MS = 100;
 
 interface ActiveCall {
   readonly number: number;
@@ -50,6 +52,7 @@ export class PhoneBank {
   readonly #voice: PhoneVoice;
   readonly #context: PhoneContext;
   readonly #delayed = new DelayQueue<readonly [RtpPhone, Buffer]>();
+  readonly #leaving = new DelayQueue<string>();
   readonly #cell = new Int32Array(new SharedArrayBuffer(4));
   readonly #calls = new Map<number, ActiveCall>();
   readonly #slots: ActiveCall[][] = Array.from({ length: SLOTS }, () => []);
@@ -261,6 +264,11 @@ export class PhoneBank {
   }
 
   #hangUpDue(nowMs: number): void {
+    for (;;) {
+      const sipCallId = this.#leaving.pop(nowMs);
+      if (sipCallId === undefined) break;
+      this.#caller?.hangUp(sipCallId);
+    }
     if (this.#phase === 'hangUp') {
       const due = 1 + Math.floor(((nowMs - this.#phaseMs) * HANG_UPS_PER_SECOND) / 1000);
       for (const call of this.#calls.values()) {
@@ -282,7 +290,7 @@ export class PhoneBank {
   #hangUp(call: ActiveCall): void {
     this.#silence(call);
     call.state = 'leaving';
-    this.#caller?.hangUp(call.sipCallId);
+    this.#leaving.push(call.sipCallId, sharedNowMs() + LINGER_MS + this.#plan.impairment.jitterMs);
   }
 
   /** No more packets from this call. */

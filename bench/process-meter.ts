@@ -92,7 +92,7 @@ export interface ThreadShare {
 
 export interface CpuSpan {
   readonly cpuMs: number;
-  /** Busiest first; the main thread by that name. Threads below 0.5 % of the sum are put together as `others`. */
+  /** Busiest first; the main thread by that name, the others with their ids. Threads below 0.5 % of the sum are put together as `others`. */
   readonly threads: readonly ThreadShare[];
 }
 
@@ -101,7 +101,7 @@ export function cpuBetween(pid: number, before: CpuUsage, after: CpuUsage): CpuS
   const earlier = new Map(before.threads.map((thread) => [thread.threadId, thread]));
   const spans = after.threads
     .map((thread) => ({
-      name: thread.threadId === pid ? 'main' : `${thread.name} ${thread.threadId}`,
+      name: thread.threadId === pid ? 'main thread' : `${threadWord(thread.name)} ${thread.threadId}`,
       cpuMs: thread.cpuMs - (earlier.get(thread.threadId)?.cpuMs ?? 0),
       waitedMs: thread.waitedMs - (earlier.get(thread.threadId)?.waitedMs ?? 0),
     }))
@@ -119,6 +119,11 @@ export function cpuBetween(pid: number, before: CpuUsage, after: CpuUsage): CpuS
     cpuMs: Math.max(sumMs, after.cpuMs - before.cpuMs - CLOCK_TICK_MS),
     threads: small.length === 0 ? large : [...large, others],
   };
+}
+
+/** Node names its threads after the process unless told otherwise. */
+function threadWord(name: string): string {
+  return name === 'node' ? 'thread' : name;
 }
 
 function read(path: string): string | undefined {
