@@ -152,9 +152,6 @@ export class DialogUsage {
       case 'NOTIFY':
       case 'REFER':
         return [{ do: 'report', report: { event: 'requested', request } }];
-      case 'PRACK':
-        // No response of ours was sent reliably, so it matches none (RFC 3262 §3).
-        return [this.#refuse(request, 481)];
       default:
         return [this.#refuse(request, 405, this.#allowHeaders())];
     }

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type {
   InviteSession,
   InviteSessionHandlers,
@@ -30,7 +31,10 @@ export interface Agent {
   on: Partial<InviteSessionHandlers> & { invited?: (session: InviteSession) => void };
   readiness: number;
   handlers(): InviteSessionHandlers;
-  call(to: Agent, options?: { readonly credentials?: { username: string; password: string } }): InviteSession;
+  call(
+    to: { readonly uri: string },
+    options?: { readonly credentials?: { username: string; password: string } },
+  ): InviteSession;
   /** Times of what was sent, in ms since the first such message: `'200'`, `'INVITE'`. */
   times(what: string): number[];
 }
@@ -98,6 +102,7 @@ export async function createAgent(
     },
   });
   const [listener] = userAgent.listening;
+  opened.push(agent);
   return Object.assign(agent, {
     userAgent,
     port: listener!.port,
@@ -141,3 +146,40 @@ export function labelOf(message: SipMessage): string {
 }
 
 export const nothing = { sessions: 0, transactions: 0, dialogs: 0, connections: 0 };
+
+const opened: Agent[] = [];
+
+/** For `afterEach`: closes every agent of the test; none may have met an error of its own. */
+export async function closeAgents(): Promise<void> {
+  for (const agent of opened.splice(0)) {
+    await agent.userAgent.close();
+    expect(agent.errors).toEqual([]);
+  }
+}
+
+/** 64·T1 and a while: every timer has run out. */
+export async function expectNothingLeft(clock: FakeClock, ...agents: Agent[]): Promise<void> {
+  await clock.advance(40_000);
+  expect(agents.map(({ userAgent }) => userAgent.counts())).toEqual(agents.map(() => nothing));
+  expect(clock.timers).toBe(0);
+}
+
+export const accept = { sdp: answerSdp };
+
+export async function createPair(link: LinkOptions = {}) {
+  const world = createWorld({ delayMs: 5, ...link });
+  return {
+    ...world,
+    alice: await createAgent(world, { seed: 1 }),
+    bob: await createAgent(world, { seed: 2 }),
+  };
+}
+
+/** A call that is answered; both sides have the dialog. */
+export async function createCall(link: LinkOptions = {}) {
+  const pair = await createPair(link);
+  pair.bob.on.invited = (session) => session.accept(accept);
+  const caller = pair.alice.call(pair.bob);
+  await pair.clock.until(() => pair.bob.events.includes('confirmed'), 30_000);
+  return { ...pair, caller, callee: pair.bob.sessions[0]! };
+}
