@@ -11,14 +11,25 @@ import { createJavascriptKernel } from '../codecs/resampler-kernel.ts';
 import { mixDown, parseWav } from '../codecs/wav.ts';
 import { bestMicroseconds } from './best-time.ts';
 import { measureResampling } from './resampling-figures.ts';
-import { align, carry, convertRate, measureLoss, measureRoundTrip, snrDb } from './speech-figures.ts';
+import {
+  align,
+  carry,
+  convertRate,
+  limitToTelephoneBand,
+  measureLoss,
+  measureRoundTrip,
+  snrDb,
+} from './speech-figures.ts';
 
 type Row = Readonly<Record<string, string | number>>;
 
 const speechWav = parseWav(readFileSync(new URL('../gateway/assets/speech.wav', import.meta.url)));
 
+/** What a phone sends of it: band-limited before its codec where the codec takes 8 kHz. */
 function speechAt(sampleRateHz: number): Int16Array {
-  return convertRate(mixDown(speechWav), speechWav.sampleRateHz, sampleRateHz);
+  const pcm = mixDown(speechWav);
+  const limited = sampleRateHz > 8000 ? pcm : limitToTelephoneBand(pcm, speechWav.sampleRateHz);
+  return convertRate(limited, speechWav.sampleRateHz, sampleRateHz);
 }
 
 function resamplingRows(): Row[] {

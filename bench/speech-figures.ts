@@ -20,6 +20,18 @@ export function convertRate(pcm: Int16Array, fromHz: number, toHz: number): Int1
   return output.subarray(0, resampler.process(pcm, 0, pcm.length, output, 0));
 }
 
+/** What a phone's microphone path lets through, up to 3.4 kHz (ITU-T G.712): a windowed sinc, -6 dB at 3.6 kHz. */
+export function limitToTelephoneBand(pcm: Int16Array, sampleRateHz: number): Int16Array {
+  const reach = Math.round(sampleRateHz * 0.008);
+  const cut = (2 * 3600) / sampleRateHz;
+  const filter = Array.from({ length: 2 * reach + 1 }, (_, i) => {
+    const angle = Math.PI * (i - reach) * cut;
+    const window = 0.5 + 0.5 * Math.cos((Math.PI * (i - reach)) / (reach + 1));
+    return cut * window * (angle === 0 ? 1 : Math.sin(angle) / angle);
+  });
+  return pcm.map((_, i) => filter.reduce((sum, c, k) => sum + c * (pcm[i + reach - k] ?? 0), 0));
+}
+
 export interface Carried {
   readonly heard: Int16Array;
   readonly payloadBytes: number;
