@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { ProtocolError } from '../../protocol/protocol-error.ts';
 import type { SipHeader } from '../../protocol/sip/message.ts';
 import { headerValue } from '../../protocol/sip/message.ts';
 import { parseNameAddr } from '../../protocol/sip/name-addr.ts';
@@ -105,7 +106,13 @@ export function partyOf(session: Pick<InviteSession, 'invite'>): CallParty {
   };
 }
 
+/** `tel:` and SIP URIs give their user; what is no such URI (`urn:service:sos`) stands for itself. */
 function userOf(uri: string): string {
-  const { user, host } = parseUri(uri);
-  return user ?? host;
+  try {
+    const { user, host } = parseUri(uri);
+    return user ?? host;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return uri;
+  }
 }
