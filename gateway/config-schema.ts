@@ -96,7 +96,7 @@ const sip = Type.Object(
           realm: text('Realm of the digest challenge.', { default: 'callwire' }),
           users: Type.Array(
             Type.Object({ username: text('Name.'), password: text('Password.', { secret: true }) }),
-            { default: [] },
+            { default: [], description: 'Who may call.' },
           ),
           required: flag('Every call needs digest, also from `sip.allow`.', false),
         },

@@ -66,7 +66,7 @@ export async function loadConfig({
   problems = await missingFiles(config, layers);
   if (problems.length > 0) throw new ConfigError(problems);
 
-  if (file?.readableByOthers === true && config.applications.length > 0) {
+  if (file?.readableByOthers === true && holdsSecrets(config)) {
     warn(`${shown} holds secrets and can be read by every user of this machine; run chmod o-r on it`);
   }
   for (const sentence of findConfigWarnings(config)) warn(sentence);
@@ -127,6 +127,10 @@ function check(layers: ConfigLayers): { config: Config; problems: ConfigProblem[
       .map(({ path, found, expected, advice }) => ({ ...layers.sourceOf(path), found, expected, advice }))
       .sort((a, b) => (a.line ?? 0) - (b.line ?? 0)),
   };
+}
+
+function holdsSecrets({ applications, routes = [] }: Config): boolean {
+  return applications.length > 0 || routes.some(({ action }) => action.authorization !== undefined);
 }
 
 function withFiles(config: Config, directory: string): Config {

@@ -61,14 +61,15 @@ export const connectStreamSchema = Type.Object(
         key: Type.String({
           minLength: 1,
           expected: 'text of at least one character',
-          description: 'Told to the server in `connect`; at most 1024 bytes of keys and values in all.',
+          description: 'Name of the header, its case kept.',
         }),
-        value: Type.String({ description: 'The value of it.' }),
+        value: Type.String({ description: 'Its value.' }),
       }),
       {
         default: [],
         maxItems: 256,
         expected: 'a list of {key, value}',
+        description: 'Told to the server in `connect`; at most 1024 bytes of keys and values in all.',
       },
     ),
     authorization: Type.Optional(

@@ -17,7 +17,7 @@ function settings(schema: SchemaNode, path = '', later = false): (Setting & { re
   }
   const { items } = schema;
   if (items !== undefined && !Array.isArray(items) && (items as SchemaNode).type === 'object') {
-    return settings(items as SchemaNode, `${path}[]`, soon);
+    return [{ path, schema, later: soon }, ...settings(items as SchemaNode, `${path}[]`, soon)];
   }
   return [{ path, schema, later: soon }];
 }
@@ -29,7 +29,8 @@ function cell(text: string): string {
 function kindText(schema: SchemaNode): string {
   const { items, later } = schema;
   const kind = expectedText(schema, configFormats);
-  if (items !== undefined && !Array.isArray(items)) return `${kind}, each ${kindText(items as SchemaNode)}`;
+  if (items !== undefined && !Array.isArray(items) && (items as SchemaNode).type !== 'object')
+    return `${kind}, each ${kindText(items as SchemaNode)}`;
   return Array.isArray(later) ? `${kind} (later: ${later.join(', ')})` : kind;
 }
 

@@ -240,6 +240,11 @@ describe('what is worth saying is said', () => {
         'callwire.yaml holds secrets and can be read by every user of this machine; run chmod o-r on it',
       ],
     },
+    {
+      yaml: "routes: [{ action: { name: connectStream, destination: { type: Websocket, endpoint: 'wss://a' }, authorization: x } }]",
+      mode: 0o644,
+      warnings: [expect.stringContaining('holds secrets')],
+    },
     { yaml: 'log: { level: info }', mode: 0o644, warnings: [] },
     {
       yaml: 'rtp: { ports: [20000, 20099] }',

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { defaultConfig, routeFromFlag } from '../../../gateway/config.ts';
 import { createEndpointGuard } from '../../../gateway/routing/endpoint-guard.ts';
 import { createRouter, untrustedDecision } from '../../../gateway/routing/router.ts';
-import { embeddedRoutes } from '../../../gateway/routing/static-routes.ts';
 import { checkConnectStream } from '../../../protocol/svaml/connect-stream.ts';
 
 const connectStream = (endpoint: string, fallbackEndpoints: string[] = []) => ({
@@ -58,23 +57,6 @@ test('a route of the command line fits its pattern from anybody', async () => {
     },
   });
   expect(await router.route({ to: 'sales', from: 'x' })).toEqual({ kind: 'none' });
-});
-
-test('the embedded routes: tone, echo, and everything else to the echo bot', async () => {
-  const router = createRouter({
-    routes: embeddedRoutes({ echoUrl: 'ws://127.0.0.1:1/echo', toneUrl: 'ws://127.0.0.1:1/tone' }),
-  });
-  for (const [to, bot] of [
-    ['tone', 'tone'],
-    ['echo', 'echo'],
-    ['+4670', 'echo'],
-  ] as const) {
-    const decision = await router.route({ to, from: 'a' });
-    if (decision.kind !== 'action') throw new Error('expected an action');
-    expect(decision.action.destination.endpoint).toBe(`ws://127.0.0.1:1/${bot}`);
-    // What is built in says nothing that a configuration could not.
-    expect(checkConnectStream(decision.action, 'action')).toEqual(decision.action);
-  }
 });
 
 describe('an action that came from outside', () => {
