@@ -2,12 +2,10 @@ import { type Clock, systemClock } from '../clock.ts';
 import { createTonePlayer } from '../phone/phone-audio.ts';
 import { convertRate } from '../phone/rate-conversion.ts';
 import { loadWav, type Recording, WavFile } from '../phone/wav-file.ts';
+import type { BotKind } from './bot-kinds.ts';
 import { PacedSender } from './paced-sender.ts';
 
 /** What each kind of bot does with the audio of a call that it answered. */
-
-export const botKinds = ['echo', 'tone', 'play', 'record'] as const;
-export type BotKind = (typeof botKinds)[number];
 
 /** 16-bit little-endian PCM both ways; `receive` owns its bytes until it returns. */
 export interface BotAudio {

@@ -3,7 +3,8 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { parseHttpListener } from '../listen-address.ts';
-import { type BotAudio, type BotKind, type BotLine, createBotAudio } from './bot-audio.ts';
+import { type BotAudio, type BotLine, createBotAudio } from './bot-audio.ts';
+import type { BotKind } from './bot-kinds.ts';
 
 /** A sample stream server: the customer's side of the stream protocol, small enough to read in one go. */
 export interface BotOptions {

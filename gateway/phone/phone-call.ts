@@ -92,6 +92,8 @@ export class PhoneCall {
   readonly #rtp: PhoneRtp;
   readonly #options: TalkOptions;
   readonly #codecs: readonly Codec[];
+  /** What is played, by rate: converted before the call, as that takes longer than a frame. */
+  readonly #recordings: ReadonlyMap<number, Int16Array>;
   readonly #sessionId: string;
   readonly #timeline: TimelineEntry[] = [];
   readonly #timers: Timer[] = [];
@@ -105,6 +107,7 @@ export class PhoneCall {
   #answeredMs: number | undefined;
   #failure: string | undefined;
   #hungUp = false;
+  #responded = false;
   readonly #goodbye: Promise<void>;
   #saidGoodbye: () => void = () => {};
   #resolveEnded: (result: CallResult) => void = () => {};
@@ -120,6 +123,7 @@ export class PhoneCall {
     this.#rtp = options.rtp;
     this.#options = options.talk;
     this.#codecs = codecsOf(options.talk.codecs);
+    this.#recordings = convertForAll(this.#codecs, options.talk.play);
     options.rtp.report = (event) => this.#noteAudio(event);
     this.startedMs = options.clock.nowMs();
     this.#sessionId = String(Math.floor(options.random() * 0xffff_ffff));
@@ -225,7 +229,7 @@ export class PhoneCall {
   }
 
   noteMessage(direction: 'in' | 'out', message: SipMessage): void {
-    if (direction === 'in' && message.kind === 'response') this.#noteFinal(message);
+    if (direction === 'in' && message.kind === 'response') this.#noteResponse(message);
     this.#note(
       direction === 'in' ? 'received' : 'sent',
       message.kind === 'request' ? message.method : `${message.status} ${message.reasonPhrase}`,
@@ -238,8 +242,9 @@ export class PhoneCall {
     else this.#note('noted', 'digit');
   }
 
-  /** The response that a BYE or CANCEL of ours was waiting for. */
-  #noteFinal(response: SipResponse): void {
+  /** Waits for the one that a BYE or CANCEL of ours brings. */
+  #noteResponse(response: SipResponse): void {
+    this.#responded = true;
     const method = headerValue(response, 'CSeq')?.split(/\s+/)[1];
     const answersBye = method === 'BYE' && response.status >= 200;
     const answersCancel = method === 'INVITE' && response.status >= 300 && this.#hungUp;
@@ -287,8 +292,9 @@ export class PhoneCall {
   }
 
   #createSource(sampleRateHz: number): AudioSource {
-    const { play, playTone } = this.#options;
-    if (play !== undefined) return createPlayer(convertRate(play.pcm, play.sampleRateHz, sampleRateHz));
+    const { playTone } = this.#options;
+    const recording = this.#recordings.get(sampleRateHz);
+    if (recording !== undefined) return createPlayer(recording);
     return playTone === undefined ? silence : createTonePlayer({ ...playTone, sampleRateHz });
   }
 
@@ -319,7 +325,8 @@ export class PhoneCall {
     const audio = this.#rtp.close();
     for (const timer of this.#timers) timer.cancel();
     this.#resolveAnswered(false);
-    if (end.cause !== 'local') {
+    // Without any response there is nobody to say goodbye to: an INVITE then cannot be cancelled either.
+    if (end.cause !== 'local' || (this.#session?.direction === 'outbound' && !this.#responded)) {
       this.#resolveEnded(this.#resultOf(end, endedMs, audio));
       return;
     }
@@ -380,6 +387,16 @@ export function codecsOf(names: readonly CodecName[] | undefined): readonly Code
       );
     return codec;
   });
+}
+
+function convertForAll(codecs: readonly Codec[], play: TalkOptions['play']): ReadonlyMap<number, Int16Array> {
+  const recordings = new Map<number, Int16Array>();
+  if (play === undefined) return recordings;
+  for (const { sampleRateHz } of codecs) {
+    if (!recordings.has(sampleRateHz))
+      recordings.set(sampleRateHz, convertRate(play.pcm, play.sampleRateHz, sampleRateHz));
+  }
+  return recordings;
 }
 
 function rtpSessionOf(negotiated: Negotiated<Codec>): RtpSession {

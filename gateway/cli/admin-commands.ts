@@ -1,0 +1,55 @@
+import { Argument, type Command } from 'commander';
+import type { AdminOptions } from './admin-client.ts';
+import type { CommandIo } from './command-io.ts';
+
+/** The commands that look at a configuration or talk to a running gateway. What a command needs is loaded when it
+ *  runs, here as in `main-commands.ts`: help is there at once. */
+export function addAdminCommands(program: Command, io: CommandIo, exit: (status: number) => void): void {
+  program
+    .command('check-config')
+    .summary('say what is wrong with a configuration')
+    .description('Says everything that is wrong with a configuration; exit status 78 if anything is.')
+    .addArgument(new Argument('[file]', 'the configuration').default('callwire.yaml'))
+    .addHelpText('after', '\nExample:\n  callwire check-config /etc/callwire.yaml')
+    .action(async (file: string) => {
+      const { runCheckConfig } = await import('./check-config.ts');
+      exit(await runCheckConfig(file, io.out));
+    });
+
+  addAdminOptions(program.command('calls'))
+    .summary('list the live calls')
+    .description('Lists the live calls of a running gateway.')
+    .addHelpText('after', '\nExample:\n  callwire calls --http 127.0.0.1:8080')
+    .action(async (options: AdminOptions) => {
+      const { runCalls } = await import('./calls.ts');
+      exit(await runCalls(options, io.out, io.err));
+    });
+
+  addAdminOptions(program.command('hangup'))
+    .summary('end a call')
+    .description('Ends a call of a running gateway.')
+    .argument('<call-id>', 'as `callwire calls` lists it')
+    .addHelpText('after', '\nExample:\n  callwire hangup gw-1-7f3a')
+    .action(async (callId: string, options: AdminOptions) => {
+      const { runHangup } = await import('./hangup.ts');
+      exit(await runHangup(callId, options, io.out, io.err));
+    });
+
+  addAdminOptions(program.command('drain'))
+    .summary('let a gateway take no new calls')
+    .description('Lets a running gateway take no new calls; live ones go on.')
+    .addHelpText('after', '\nExample:\n  callwire drain && callwire calls')
+    .action(async (options: AdminOptions) => {
+      const { runDrain } = await import('./drain.ts');
+      exit(await runDrain(options, io.out, io.err));
+    });
+}
+
+function addAdminOptions(command: Command): Command {
+  return command
+    .option('--http <host:port>', 'the HTTP API (default: http.listen of the configuration)')
+    .option('--key <key>', 'application (default: the first of the configuration)')
+    .option('--secret <secret>', 'its secret; other users of the machine can see it here')
+    .option('--config <file>', 'configuration (default: callwire.yaml, if there is one)')
+    .option('--json', 'print JSON');
+}

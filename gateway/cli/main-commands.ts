@@ -1,0 +1,162 @@
+import { Argument, type Command, Option } from 'commander';
+import { type BotKind, botKinds } from '../bots/bot-kinds.ts';
+import type { BotFlags } from './bot.ts';
+import type { CallFlags } from './call.ts';
+import type { CommandIo } from './command-io.ts';
+import type { DemoFlags } from './demo.ts';
+import { exitStatus } from './exit-status.ts';
+import {
+  collectHeader,
+  collectText,
+  readDigits,
+  readHostPort,
+  readPositiveNumber,
+  readSampleRate,
+} from './option-values.ts';
+import type { ServeFlags } from './serve.ts';
+
+type AddCommand = (program: Command, io: CommandIo, exit: (status: number) => void) => void;
+
+/** The gateway itself, and what there is to try it with. */
+export const addMainCommands: AddCommand = (program, io, exit) => {
+  for (const add of [addServe, addCall, addBot, addDemo, addBench]) add(program, io, exit);
+};
+
+const addServe: AddCommand = (program, io, exit) => {
+  program
+    .command('serve')
+    .summary('run the gateway')
+    .description(
+      'Runs the gateway. Without a configuration: SIP on port 5060, UDP and TCP, and an embedded echo bot. ' +
+        'SIGTERM and SIGINT let live calls end; a second signal ends them at once.',
+    )
+    .option('--config <file>', 'configuration (default: callwire.yaml, if there is one)')
+    .option('--sip <listener>', 'SIP listener, udp:HOST:PORT or tcp:HOST:PORT; may be repeated', collectText)
+    .option('--http <host:port>', 'where the HTTP API is served')
+    .option('--route <pattern=url>', 'route before the configured ones; may be repeated', collectText)
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
+    .option('--json-ready', 'print the ready line as JSON')
+    .option('--drain-limit <seconds>', 'how long live calls may go on after SIGTERM', readPositiveNumber, 30)
+    .addHelpText(
+      'after',
+      "\nExample:\n  callwire serve --sip udp:127.0.0.1:5060 --route '*=ws://127.0.0.1:9000/'",
+    )
+    .action(async (flags: ServeFlags) => {
+      const { runServe } = await import('./serve.ts');
+      exit(await runServe(flags, io));
+    });
+};
+
+const addCall: AddCommand = (program, io, exit) => {
+  program
+    .command('call')
+    .summary('place a call with a test phone')
+    .description(
+      'Places a call with a test phone. Exit status 0 when it was answered and ended normally, 2 when the far side ' +
+        'refused it, 3 when it could not be reached or did not answer, 64 on bad usage.',
+    )
+    .argument('<sip-uri>', 'whom to call, such as sip:echo@127.0.0.1:5060 or sip:echo@10.0.0.1;transport=tcp')
+    .option('--from <uri>', 'who calls')
+    .option('--codec <list>', 'codecs offered, in order, such as pcma,pcmu (default: all)')
+    .option('--play <wav>', 'what the phone says, once')
+    .option('--tone <hz>', 'a tone instead, at -12 dBFS', readPositiveNumber)
+    .option('--record <wav>', 'where what it hears goes')
+    .option(
+      '--duration <seconds>',
+      'hang up so long after the answer (default: 1 s after the end of --play, else 10 s)',
+      readPositiveNumber,
+    )
+    .option('--ring-timeout <seconds>', 'give up when nobody answers', readPositiveNumber, 60)
+    .option('--dtmf <digits>', 'RFC 4733 digits to send, w for half a second', readDigits)
+    .option('--header <name: value>', 'header of the INVITE; may be repeated', collectHeader)
+    .option('--user <name>', 'user of the digest')
+    .option('--password <password>', 'its password')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  callwire call sip:echo@127.0.0.1 --play hello.wav --record heard.wav --codec pcma',
+    )
+    .action(async (uri: string, flags: CallFlags) => {
+      const { runCall } = await import('./call.ts');
+      exit(await runCall(uri, flags, io));
+    });
+};
+
+const addBot: AddCommand = (program, io, exit) => {
+  program
+    .command('bot')
+    .summary('run a sample stream server')
+    .description(
+      'Runs a sample stream server: echo says back what it hears, tone sends 1 kHz, play plays a WAV and hangs up, ' +
+        'record writes what it hears to a WAV.',
+    )
+    .addArgument(new Argument('<kind>', 'what it does with a call').choices([...botKinds]))
+    .option(
+      '--listen <host:port>',
+      'where to listen; port 0 takes a free one',
+      readHostPort,
+      '127.0.0.1:9000',
+    )
+    .option('--file <wav>', 'play: the WAV to play; record: the WAV to write')
+    .option('--sample-rate <hz>', 'rate to assume where connect names none (default: 8000)', readSampleRate)
+    .option('--tone-hz <hz>', 'tone: its frequency (default: 1000)', readPositiveNumber)
+    .addOption(
+      new Option('--reply <reply>', 'what it says to a call')
+        .choices(['answer', 'busy', 'reject'])
+        .default('answer'),
+    )
+    .addOption(
+      new Option('--dialect <dialect>', 'stream protocol it speaks').choices(['sinch']).default('sinch'),
+    )
+    .option('--json', 'print each event as a line of JSON')
+    .addHelpText(
+      'after',
+      "\nExample:\n  callwire bot record --file heard.wav\n  callwire serve --route '*=ws://127.0.0.1:9000/'",
+    )
+    .action(async (kind: BotKind, flags: BotFlags) => {
+      const { runBot } = await import('./bot.ts');
+      exit(await runBot(kind, flags, io));
+    });
+};
+
+const addDemo: AddCommand = (program, io, exit) => {
+  program
+    .command('demo')
+    .summary('see one call from a phone to a bot and back')
+    .description(
+      'Starts a gateway, an echo bot and a phone on this machine, speaks a sentence through a real call, shows what ' +
+        'happened, and writes what the phone heard to a WAV.',
+    )
+    .option('--play <wav>', 'what the phone says (default: a sentence of ours)')
+    .option('--record <wav>', 'where what it hears goes', 'demo-heard.wav')
+    .option('--sample-rate <hz>', 'rate of the stream to the bot', readSampleRate, 16_000)
+    .addHelpText('after', '\nExample:\n  callwire demo --sample-rate 48000')
+    .action(async (flags: DemoFlags) => {
+      const { runDemo } = await import('./demo.ts');
+      exit(await runDemo(flags, io));
+    });
+};
+
+const addBench: AddCommand = (program, io, exit) => {
+  program
+    .command('bench')
+    .summary('load a gateway with real calls and report')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .argument('[options...]')
+    .action(async (argv: string[]) => {
+      // The harness lies beside the gateway and builds on it, so nothing here may import it by name.
+      const location = new URL('../../bench/load-command.js', import.meta.url);
+      let harness: { runBench(argv: string[]): Promise<number> };
+      try {
+        harness = await import(location.href);
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+        io.err.write(`callwire bench: the load harness is not in this build (${location.pathname})\n`);
+        exit(exitStatus.failed);
+        return;
+      }
+      exit(await harness.runBench(argv));
+    });
+};

@@ -1,0 +1,107 @@
+import { type EmbeddedBots, startEmbeddedBots } from '../bots/embedded-bots.ts';
+import { type Config, ConfigError, type ConfigInput, loadConfig, routeFromFlag } from '../config.ts';
+import { errorMessage, GatewayError } from '../errors.ts';
+import { type Gateway, startGateway } from '../gateway.ts';
+import { createLog, type Log } from '../log.ts';
+import type { CommandIo } from './command-io.ts';
+import { type ExitStatus, exitStatus } from './exit-status.ts';
+import { onStopSignal } from './signals.ts';
+
+export interface ServeFlags {
+  readonly config?: string;
+  readonly sip?: readonly string[];
+  readonly http?: string;
+  readonly route?: readonly string[];
+  readonly logLevel?: string;
+  readonly jsonReady?: true;
+  readonly drainLimit: number;
+}
+
+/** Runs the gateway until a signal ends it. */
+export async function runServe(flags: ServeFlags, { out, err }: CommandIo): Promise<ExitStatus> {
+  const warnings: string[] = [];
+  let config: Config;
+  try {
+    config = await loadConfig({
+      env: process.env,
+      overrides: overridesOf(flags),
+      warn: (sentence) => warnings.push(sentence),
+      ...(flags.config === undefined ? {} : { file: flags.config }),
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    err.write(`${error.message}\n`);
+    const onlyFlags = error.problems.every(({ source }) => source.startsWith('--'));
+    return onlyFlags ? exitStatus.usage : exitStatus.config;
+  }
+  const log = createLog({ level: config.log.level });
+  for (const sentence of warnings) log.warn({}, sentence);
+
+  let running: Running;
+  try {
+    running = await start(config, log);
+  } catch (error) {
+    err.write(`callwire serve: ${describeStartError(error)}\n`);
+    return exitStatus.failed;
+  }
+  out.write(`${readyLine(running.gateway, flags.jsonReady === true)}\n`);
+  await untilStopped(running.gateway, flags.drainLimit * 1_000, log);
+  await running.bots?.close();
+  return exitStatus.ok;
+}
+
+interface Running {
+  readonly gateway: Gateway;
+  readonly bots: EmbeddedBots | undefined;
+}
+
+async function start(config: Config, log: Log): Promise<Running> {
+  if (config.routes !== undefined) return { gateway: await startGateway(config, { log }), bots: undefined };
+  const bots = await startEmbeddedBots();
+  const routes = bots.routes.map(({ to, endpoint }) => routeFromFlag(`${to}=${endpoint}`));
+  try {
+    return { gateway: await startGateway({ ...config, routes }, { log }), bots };
+  } catch (error) {
+    await bots.close();
+    throw error;
+  }
+}
+
+function overridesOf(flags: ServeFlags): ConfigInput {
+  return {
+    ...(flags.sip && { sip: { listen: flags.sip } }),
+    ...(flags.http && { http: { listen: flags.http } }),
+    ...(flags.route && { routes: flags.route.map((text) => routeFromFlag(text)) }),
+    ...(flags.logLevel && { log: { level: flags.logLevel } }),
+  } as ConfigInput;
+}
+
+function readyLine({ listening }: Gateway, asJson: boolean): string {
+  const { sip, http } = listening;
+  return asJson
+    ? JSON.stringify({ ready: true, sip, http })
+    : ['ready', ...sip, ...(http === undefined ? [] : [`http:${http}`])].join(' ');
+}
+
+/** Resolves when the gateway is closed: drained after the first signal, at once after the second. */
+async function untilStopped(gateway: Gateway, drainLimitMs: number, log: Log): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const undo = onStopSignal((count) => {
+      if (count > 1) log.warn({ calls: gateway.activeCalls }, 'second signal, ending calls now');
+      const closed = count === 1 ? gateway.drain(drainLimitMs) : gateway.close();
+      closed.then(resolve, reject).finally(undo);
+    });
+  });
+}
+
+function describeStartError(error: unknown): string {
+  const { code, address, port, syscall } = error as NodeJS.ErrnoException & {
+    address?: string;
+    port?: number;
+  };
+  if (error instanceof GatewayError || syscall === undefined) return errorMessage(error);
+  if (code === 'EADDRINUSE')
+    return `${address}:${port} is in use; end what holds it, or choose another with --sip or --http`;
+  if (code === 'EACCES') return `may not listen on ${address}:${port}; choose a port above 1023`;
+  return errorMessage(error);
+}
