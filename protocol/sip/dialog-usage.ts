@@ -1,5 +1,5 @@
 import { AnswerRepeater } from './answer-repeater.ts';
-import type { Dialog } from './dialog.ts';
+import type { Dialog, RoutedRequest } from './dialog.ts';
 import { type Credentials, DigestClient, withCredentials } from './digest.ts';
 import { emptyBody, type SipHeader, type SipRequest, type SipResponse } from './message.ts';
 import { createResponse } from './response.ts';
@@ -39,7 +39,8 @@ export class DialogUsage {
   readonly #digest: DigestClient;
   readonly #pending = new Map<SipRequest, Pending>();
   #repeaters: AnswerRepeater[] = [];
-  #lastAck: { readonly invite: SipRequest; readonly ack: SipRequest; readonly nextHop: string } | undefined;
+  /** By their INVITE, for as long as its transaction may bring the 2xx again. */
+  readonly #acks = new WeakMap<SipRequest, RoutedRequest>();
   #retry: { readonly dueMs: number; readonly pending: Pending } | undefined;
   /** BYE waits for the ACK of our 2xx. */
   #byeHeaders: readonly SipHeader[] | undefined;
@@ -111,16 +112,14 @@ export class DialogUsage {
   /** Outbound: the 2xx that made this dialog came; its ACK. */
   acknowledge(invite: SipRequest): SessionAction[] {
     this.#confirmed = true;
-    const { request: ack, nextHop } = this.dialog.createAck(invite);
-    this.#lastAck = { invite, ack, nextHop };
-    return [{ do: 'acknowledge', request: ack, nextHop }];
+    this.#acks.set(invite, this.dialog.createAck(invite));
+    return this.acknowledgeAgain(invite);
   }
 
   /** Outbound: the same 2xx once more, because our ACK was lost. */
   acknowledgeAgain(invite: SipRequest): SessionAction[] {
-    const last = this.#lastAck;
-    if (last === undefined || last.invite !== invite) return [];
-    return [{ do: 'acknowledge', request: last.ack, nextHop: last.nextHop }];
+    const ack = this.#acks.get(invite);
+    return ack === undefined ? [] : [{ do: 'acknowledge', ...ack }];
   }
 
   // ---- requests of the far side
