@@ -89,7 +89,6 @@ class WebSocketClient implements StreamSocket {
       }) as unknown as typeof connectTcp,
     } as WebSocket.ClientOptions);
     this.#webSocket = webSocket;
-    webSocket.on('upgrade', () => this.#guardText());
     webSocket.on('open', () => this.#opened());
     webSocket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
     webSocket.on('unexpected-response', (request, response) => this.#declined(request, response));
@@ -104,6 +103,7 @@ class WebSocketClient implements StreamSocket {
     if (this.#state !== 'connecting') return;
     clearTimeout(this.#deadline);
     this.#state = 'open';
+    this.#guardText();
     this.#handlers.opened();
   }
 
@@ -131,7 +131,8 @@ class WebSocketClient implements StreamSocket {
       // Nothing is read from here on, so the server's close would not be seen: the end of its TCP is.
       socket.end();
     };
-    socket.on('data', watch);
+    // Before the listener of `ws`, and not before `ws` has one: what came with the upgrade would pass it by.
+    socket.prependListener('data', watch);
   }
 
   #declined(request: ClientRequest, response: IncomingMessage): void {
