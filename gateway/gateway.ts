@@ -142,7 +142,6 @@ class RunningGateway implements Gateway {
       ...(this.#io.localAddressFor && { localAddressFor: this.#io.localAddressFor }),
       handlers: this.#signaling(),
     });
-    if (config.http.listen === undefined) return;
     this.#http = await startHttpServer({
       listen: parseHttpListener(config.http.listen)!,
       tls: config.http.tls,
@@ -155,6 +154,7 @@ class RunningGateway implements Gateway {
         drain: () => this.#registry.startDraining(),
         state: () => (this.#registry.draining ? 'draining' : 'ready'),
         workers: async () => (await this.#pool.report()).workers,
+        callsByWorker: () => this.#registry.callsByWorker(),
       },
     });
   }

@@ -41,6 +41,17 @@ export class CallRegistry {
     return this.#calls.values();
   }
 
+  /** Calls placed on each media worker, by its number. */
+  callsByWorker(): number[] {
+    const counts: number[] = [];
+    for (const { worker } of this.#calls.values()) {
+      if (worker === undefined) continue;
+      while (counts.length <= worker) counts.push(0);
+      counts[worker]!++;
+    }
+    return counts;
+  }
+
   find(callId: string): Call | undefined {
     return this.#calls.get(callId);
   }
