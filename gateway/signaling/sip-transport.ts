@@ -92,7 +92,7 @@ export class SipTransport {
   /** RFC 3261 §18.2.2, RFC 3581: back on the flow of the request; where that is closed, on a new connection to the
    *  address in Via. */
   respond(response: SipResponse, flow: SipFlow): void {
-    const port = responsePort(response, flow.reliable);
+    const port = responsePort(response, { port: flow.remote.port, reliable: flow.reliable });
     if (port === undefined) return this.#options.counted('bad-response-target');
     if (flow.reliable ? flow.open : port === flow.remote.port) return this.send(response, flow);
     const remote = { ...flow.remote, port };
