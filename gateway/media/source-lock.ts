@@ -36,7 +36,7 @@ export class SourceLock {
     if (this.#locked) return port === this.#port && address === this.#address;
     if (this.#symmetric === 'on') return true;
     if (port === this.#remote.port && plain(address) === plain(this.#remote.address)) return true;
-    return this.#symmetric === 'auto' && isPrivate(this.#remote.address) && !isPrivate(address);
+    return this.#symmetric === 'auto' && cannotBeRight(this.#remote.address, address);
   }
 
   /** Call it for the first valid packet that was admitted. */
@@ -52,6 +52,17 @@ function plain(address: string): string {
   return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
 }
 
+/** No packet of a peer at `announced` can have `source`: it is behind a NAT, or on this very host, where it announces
+ *  the address of a network card and yet sends over loopback. */
+function cannotBeRight(announced: string, source: string): boolean {
+  if (isLoopback(announced) !== isLoopback(source)) return true;
+  return isPrivate(announced) && !isPrivate(source);
+}
+
+function isLoopback(address: string): boolean {
+  return rangeOf(address) === 'loopback';
+}
+
 const privateRanges: ReadonlySet<string> = new Set([
   'private',
   'loopback',
@@ -63,5 +74,9 @@ const privateRanges: ReadonlySet<string> = new Set([
 
 /** No address that a peer on another network could be reached at. */
 function isPrivate(address: string): boolean {
-  return ipaddr.isValid(address) && privateRanges.has(ipaddr.process(address).range());
+  return privateRanges.has(rangeOf(address));
+}
+
+function rangeOf(address: string): string {
+  return ipaddr.isValid(address) ? ipaddr.process(address).range() : '';
 }
