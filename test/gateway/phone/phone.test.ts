@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { codecNamed } from '../../../codecs/catalogue.ts';
 import { measureTone, toneLevel } from '../../../codecs/goertzel.ts';
 import { measureEcho } from '../../../gateway/phone/audio-measures.ts';
 import {
@@ -110,6 +111,18 @@ describe('a call', () => {
     expect(heard).toMatchObject({ outcome: 'completed', endedBy: 'farSide', codec });
     expect(measureTone(heard!.heard, { sampleRateHz: 8_000, frequencyHz: 1_000 }).gapMsMax).toBe(0);
     expect(toneLevel(heard!.heard, 8_000, 1_000)).toBeCloseTo(-12, 0);
+  });
+
+  test.skipIf(codecNamed('opus') === undefined)('in Opus', async () => {
+    const line = await open({ playTone: tone });
+    const result = await line.run({ codecs: ['opus', 'pcmu'], durationMs: 2_000 });
+    expect(result).toMatchObject({
+      outcome: 'completed',
+      codec: 'opus',
+      heardRateHz: 48_000,
+      packetsLost: 0,
+    });
+    expect(toneLevel(result.heard.subarray(24_000, 72_000), 48_000, 1_000)).toBeCloseTo(-12, 0);
   });
 
   test('packets leave every 20 ms to the millisecond', async () => {
