@@ -1,4 +1,6 @@
 import { expect } from 'vitest';
+import type { Clock } from '../../../gateway/clock.ts';
+import type { Network } from '../../../gateway/network.ts';
 import type {
   InviteSession,
   InviteSessionHandlers,
@@ -48,7 +50,7 @@ export function createWorld(link: LinkOptions = {}): {
 }
 
 export async function createAgent(
-  { clock, network }: { readonly clock: FakeClock; readonly network: MemoryNetwork },
+  { clock, network }: { readonly clock: Clock; readonly network: Network },
   options: Partial<UserAgentOptions> & { readonly seed?: number } = {},
 ): Promise<Agent> {
   const agent: Agent = {
@@ -103,11 +105,10 @@ export async function createAgent(
   });
   const [listener] = userAgent.listening;
   opened.push(agent);
-  return Object.assign(agent, {
-    userAgent,
-    port: listener!.port,
-    uri: `sip:agent${listener!.port}@${listener!.address}:${listener!.port}`,
-  });
+  const { protocol, address, port } = listener!;
+  const host = address.includes(':') ? `[${address}]` : address;
+  const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
+  return Object.assign(agent, { userAgent, port, uri: `sip:agent${port}@${host}:${port}${transport}` });
 }
 
 function handlersFor(agent: Agent): InviteSessionHandlers {

@@ -1,0 +1,21 @@
+/** Self-signed, for `localhost` and 127.0.0.1, made for these tests with:
+ *  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=localhost
+ *  -addext subjectAltName=DNS:localhost,IP:127.0.0.1 */
+export const testCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUGgGXDiWSqvpU1TvGYyi6PqLwy/owCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMDE1MTQzMFoYDzIxMjYxMDI3
+MTUxNDMwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATqeeEENrS02mTJzRQaG5ULtKUFDhbTyhgSioLqBMWVi/bZNmZ0YzKS
+7XpVBsWryN70mVgH8XNphVWXYr/tJOMRo28wbTAdBgNVHQ4EFgQUVM08fO/AXQpM
+MCBmP2a7PwOd0jIwHwYDVR0jBBgwFoAUVM08fO/AXQpMMCBmP2a7PwOd0jIwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgUe281OlkRWKKhliDx9PduA/HijdbfP/Wu7Itop6o4YACIQDE
+Juq07BiuT2Y1OEw7ZUM340ktVnWQbNYe89Q9ASzqJg==
+-----END CERTIFICATE-----`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgu4muC7p4o4X5vMmB
+BCqnWuJOzkptF5RvYB092J5qxNGhRANCAATqeeEENrS02mTJzRQaG5ULtKUFDhbT
+yhgSioLqBMWVi/bZNmZ0YzKS7XpVBsWryN70mVgH8XNphVWXYr/tJOMR
+-----END PRIVATE KEY-----`,
+};
