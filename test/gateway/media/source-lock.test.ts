@@ -1,78 +1,49 @@
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { SourceLock } from '../../../gateway/media/source-lock.ts';
 
-type Mode = 'off' | 'auto' | 'on';
-
-/** Announced in SDP, seen as the source of a packet, and in which modes that packet is taken. */
-const sources: readonly [name: string, announced: string, source: string, admittedBy: readonly Mode[]][] = [
-  ['the announced address', '198.51.100.7:4000', '198.51.100.7:4000', ['off', 'auto', 'on']],
-  [
-    'the announced address, as a socket of both families says it',
-    '10.1.2.3:4000',
-    '::ffff:10.1.2.3:4000',
-    ['off', 'auto', 'on'],
-  ],
-  ['another port', '198.51.100.7:4000', '198.51.100.7:4002', ['on']],
-  ['a stranger', '198.51.100.7:4000', '203.0.113.9:4000', ['on']],
-  ['a NAT in front of a private address', '192.168.1.5:4000', '203.0.113.9:61000', ['auto', 'on']],
-  ['one private address for another', '192.168.1.5:4000', '192.168.1.6:4000', ['on']],
-  [
-    'loopback, from a phone on this host that announces its network card',
-    '192.168.1.5:4000',
-    '127.0.0.1:4000',
-    ['auto', 'on'],
-  ],
-  [
-    'loopback, from a phone on this host with a public address',
-    '198.51.100.7:4000',
-    '::ffff:127.0.0.1:4000',
-    ['auto', 'on'],
-  ],
-  ['a network, from a phone that announces loopback', '127.0.0.1:4000', '192.168.1.5:4000', ['auto', 'on']],
-  ['IPv6 loopback for a network address', '2001:db8::5:4000', '::1:4000', ['auto', 'on']],
+type Row = readonly [
+  name: string,
+  symmetric: 'off' | 'auto' | 'on',
+  announced: string,
+  source: string,
+  admitted: boolean,
 ];
 
-describe('before the first packet RTP is taken from', () => {
-  it.each(sources)('%s', (_name, announced, source, admittedBy) => {
-    for (const mode of ['off', 'auto', 'on'] as const) {
-      const lock = new SourceLock();
-      lock.expect(addressOf(announced), mode);
-      const { address, port } = addressOf(source);
-      expect({ mode, admitted: lock.admits(address, port) }).toEqual({
-        mode,
-        admitted: admittedBy.includes(mode),
-      });
-    }
-  });
-});
-
-describe('after the first packet', () => {
-  it('takes RTP from its source only, and sends there', () => {
-    const lock = lockedTo('127.0.0.1:5000');
-    expect(lock.admits('127.0.0.1', 5000)).toBe(true);
-    expect(lock.admits('192.168.1.5', 4000)).toBe(false);
-    expect(lock.admits('127.0.0.1', 5002)).toBe(false);
-    expect([lock.address, lock.port]).toEqual(['127.0.0.1', 5000]);
-  });
-
-  it('stays locked while the session names the same address, and unlocks where it names another', () => {
-    const lock = lockedTo('127.0.0.1:5000');
-    lock.expect(addressOf('192.168.1.5:4000'), 'auto');
-    expect(lock.locked).toBe(true);
-    lock.expect(addressOf('192.168.1.5:4010'), 'auto');
-    expect([lock.locked, lock.address, lock.port]).toEqual([false, '192.168.1.5', 4010]);
-  });
-});
-
-function lockedTo(source: string): SourceLock {
+it.each<Row>([
+  ['the announced address', 'off', '192.0.2.1', '192.0.2.1', true],
+  ['the announced address, seen by a socket of both families', 'off', '192.0.2.1', '::ffff:192.0.2.1', true],
+  ['the announced address, written otherwise', 'off', '2001:db8::0:1', '2001:db8::1', true],
+  ['nothing else', 'off', '192.168.1.20', '198.51.100.7', false],
+  ['a public source of a private address', 'auto', '192.168.1.20', '198.51.100.7', true],
+  ['a public source of a carrier-grade address', 'auto', '100.64.1.1', '198.51.100.7', true],
+  ['a public source of no address at all', 'auto', '0.0.0.0', '198.51.100.7', true],
+  ['a public source of a private IPv6 address', 'auto', 'fd00::1', '2001:db8::7', true],
+  ['no other private source', 'auto', '192.168.1.20', '10.0.0.7', false],
+  ['no other public source', 'auto', '192.0.2.1', '198.51.100.7', false],
+  ['loopback, where the phone runs on this host', 'auto', '192.168.1.20', '127.0.0.1', true],
+  ['whoever comes first', 'on', '192.0.2.1', '198.51.100.7', true],
+  ['nobody by a name', 'auto', 'phone.example', '198.51.100.7', false],
+])('admits %s (%s, %s from %s)', (_name, symmetric, announced, source, admitted) => {
   const lock = new SourceLock();
-  lock.expect(addressOf('192.168.1.5:4000'), 'auto');
-  const { address, port } = addressOf(source);
-  lock.lock(address, port);
-  return lock;
-}
+  lock.expect({ address: announced, port: 4000 }, symmetric);
+  expect(lock.admits(source, 4000)).toBe(admitted);
+});
 
-function addressOf(text: string): { address: string; port: number } {
-  const colon = text.lastIndexOf(':');
-  return { address: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
-}
+it('sends to the announced address until it is locked, then to the source', () => {
+  const lock = new SourceLock();
+  lock.expect({ address: '192.168.1.20', port: 4000 }, 'auto');
+  expect([lock.address, lock.port, lock.locked]).toEqual(['192.168.1.20', 4000, false]);
+  lock.lock('198.51.100.7', 61_000);
+  expect([lock.address, lock.port, lock.locked]).toEqual(['198.51.100.7', 61_000, true]);
+  expect([lock.admits('198.51.100.7', 61_000), lock.admits('192.168.1.20', 4000)]).toEqual([true, false]);
+});
+
+it('stays locked unless the session names another address', () => {
+  const lock = new SourceLock();
+  lock.expect({ address: '192.0.2.1', port: 4000 }, 'on');
+  lock.lock('198.51.100.7', 61_000);
+  lock.expect({ address: '192.0.2.1', port: 4000 }, 'off');
+  expect(lock.locked).toBe(true);
+  lock.expect({ address: '192.0.2.1', port: 4002 }, 'off');
+  expect(lock.locked).toBe(false);
+});
