@@ -68,7 +68,8 @@ export class Histogram {
     let seen = 0;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       seen += this.#counts[bucket]!;
-      if (seen >= wanted) return Math.min(upperBoundMs(bucket), this.#max);
+      if (seen >= wanted)
+        return bucket === BUCKETS - 1 ? this.#max : Math.min(upperBoundMs(bucket), this.#max);
     }
     return this.#max;
   }

