@@ -143,7 +143,7 @@ function drawPhoneEvent(ladder: Ladder, { atMs, direction, what }: TimelineEntry
   if (direction === 'sent') ladder.message(atMs, 'phoneToGateway', what);
   else if (direction === 'received') ladder.message(atMs, 'gatewayToPhone', what);
   else if (what === 'first RTP packet') ladder.message(atMs, 'gatewayToPhone', what);
-  else ladder.note(atMs, what === 'first sound' ? 'hears itself, and talks on …' : what);
+  else ladder.note(atMs, what === 'first sound' ? 'hears itself, talks on …' : what);
 }
 
 function drawBotEvent(ladder: Ladder, atMs: number, event: BotEvent): void {

@@ -1,9 +1,4 @@
-import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
 import type { Codec, CodecName } from '../../codecs/codec.ts';
-import { writeAnswer } from '../../protocol/sdp/answer.ts';
-import { type Negotiated, negotiate } from '../../protocol/sdp/negotiate.ts';
-import { type LocalOffer, readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
-import { readDescription } from '../../protocol/sdp/session-description.ts';
 import {
   headerValue,
   type SipHeader,
@@ -12,9 +7,10 @@ import {
 } from '../../protocol/sip/message.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
-import type { AudioDirection, RtpSession } from '../media/media-messages.ts';
+import type { AudioDirection } from '../media/media-messages.ts';
 import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
 import { type AudioSource, createPlayer, createTonePlayer, silence } from './phone-audio.ts';
+import { codecsOf, PhoneNegotiation } from './phone-negotiation.ts';
 import type { PhoneRtp, PhoneRtpEvent, PhoneRtpResult, RtpTrouble } from './phone-rtp.ts';
 import { convertRate } from './rate-conversion.ts';
 
@@ -91,17 +87,12 @@ export class PhoneCall {
   readonly #clock: Clock;
   readonly #rtp: PhoneRtp;
   readonly #options: TalkOptions;
-  readonly #codecs: readonly Codec[];
+  readonly #negotiation: PhoneNegotiation;
   /** What is played, by rate: converted before the call, as that takes longer than a frame. */
   readonly #recordings: ReadonlyMap<number, Int16Array>;
-  readonly #sessionId: string;
   readonly #timeline: TimelineEntry[] = [];
   readonly #timers: Timer[] = [];
-  #sessionVersion = 1;
   #session: InviteSession | undefined;
-  #localAddress = '';
-  #offer: LocalOffer<Codec> | undefined;
-  #negotiated: Negotiated<Codec> | undefined;
   #response: SipResponse | undefined;
   #ringingMs: number | undefined;
   #answeredMs: number | undefined;
@@ -122,11 +113,18 @@ export class PhoneCall {
     this.#clock = options.clock;
     this.#rtp = options.rtp;
     this.#options = options.talk;
-    this.#codecs = codecsOf(options.talk.codecs);
-    this.#recordings = convertForAll(this.#codecs, options.talk.play);
+    const { ptimeMs, rtcpMux, play } = options.talk;
+    const codecs = codecsOf(options.talk.codecs);
+    this.#recordings = convertForAll(codecs, play);
+    this.#negotiation = new PhoneNegotiation({
+      codecs,
+      port: options.rtp.port,
+      sessionId: String(Math.floor(options.random() * 0xffff_ffff)),
+      ...(ptimeMs === undefined ? {} : { ptimeMs }),
+      ...(rtcpMux === undefined ? {} : { rtcpMux }),
+    });
     options.rtp.report = (event) => this.#noteAudio(event);
     this.startedMs = options.clock.nowMs();
-    this.#sessionId = String(Math.floor(options.random() * 0xffff_ffff));
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -173,31 +171,22 @@ export class PhoneCall {
 
   /** re-INVITE with another direction, as hold and resume do. Resolves with the status of the answer. */
   async changeDirection(direction: AudioDirection): Promise<number> {
-    if (this.#session === undefined || this.#negotiated === undefined) return 481;
-    this.#sessionVersion++;
-    const offer = this.#createOffer([this.#negotiated.codec], direction);
-    const result = await this.#session.reinvite(writeOffer(offer));
+    if (this.#session === undefined || this.#negotiation.codec === undefined) return 481;
+    const result = await this.#session.reinvite(this.#negotiation.writeReoffer(direction));
     if ('status' in result) return result.status;
-    this.#negotiated = readAnswer(result.answer, offer);
-    this.#rtp.changeSession(rtpSessionOf(this.#negotiated));
+    this.#negotiation.takeAnswer(result.answer);
+    this.#rtp.changeSession(this.#negotiation.rtpSession);
     return 200;
   }
 
   /** SDP of our INVITE. */
   writeOffer(localAddress: string): string {
-    this.#localAddress = localAddress;
-    this.#offer = this.#createOffer(this.#codecs, 'sendrecv');
-    return writeOffer(this.#offer);
+    return this.#negotiation.writeOffer(localAddress);
   }
 
   /** SDP of our 200. Throws `ProtocolError` where nothing fits. */
-  writeAnswer(offerText: string, localAddress: string): string {
-    this.#localAddress = localAddress;
-    const offer = readDescription(offerText);
-    const { ptimeMs } = this.#options;
-    const local = { codecs: this.#codecs, ...(ptimeMs === undefined ? {} : { ptimeMs }) };
-    this.#negotiated = negotiate(offer, local);
-    return writeAnswer(offer, this.#negotiated, this.#localMedia());
+  writeAnswer(offer: string, localAddress: string): string {
+    return this.#negotiation.writeAnswer(offer, localAddress);
   }
 
   /** For the session of an outbound call. */
@@ -262,7 +251,7 @@ export class PhoneCall {
   #takeAnswer(answer: string | undefined): void {
     try {
       if (answer === undefined) throw new Error('the 200 carried no session description');
-      this.#negotiated = readAnswer(answer, this.#offer!);
+      this.#negotiation.takeAnswer(answer);
     } catch (error) {
       this.#failure = errorMessage(error);
       this.hangUp();
@@ -272,11 +261,10 @@ export class PhoneCall {
   }
 
   #takeReoffer(offer: string | undefined): { readonly answer: string } | { readonly status: number } {
-    if (offer === undefined || this.#negotiated === undefined) return { status: 488 };
+    if (offer === undefined || this.#negotiation.codec === undefined) return { status: 488 };
     try {
-      this.#sessionVersion++;
-      const answer = this.writeAnswer(offer, this.#localAddress);
-      this.#rtp.changeSession(rtpSessionOf(this.#negotiated));
+      const answer = this.#negotiation.writeAnswer(offer);
+      this.#rtp.changeSession(this.#negotiation.rtpSession);
       return { answer };
     } catch {
       return { status: 488 };
@@ -284,9 +272,9 @@ export class PhoneCall {
   }
 
   #startAudio(): void {
-    const negotiated = this.#negotiated!;
+    const { rtpSession, codec } = this.#negotiation;
     const { dtmf, durationMs } = this.#options;
-    this.#rtp.start(rtpSessionOf(negotiated), negotiated.codec, (rateHz) => this.#createSource(rateHz));
+    this.#rtp.start(rtpSession, codec!, (sampleRateHz) => this.#createSource(sampleRateHz));
     if (dtmf !== undefined) this.after(dtmfDelayMs, () => this.sendDigits(dtmf));
     this.after(durationMs, () => this.hangUp());
   }
@@ -296,28 +284,6 @@ export class PhoneCall {
     const recording = this.#recordings.get(sampleRateHz);
     if (recording !== undefined) return createPlayer(recording);
     return playTone === undefined ? silence : createTonePlayer({ ...playTone, sampleRateHz });
-  }
-
-  #createOffer(codecs: readonly Codec[], direction: AudioDirection): LocalOffer<Codec> {
-    const { ptimeMs, rtcpMux = true } = this.#options;
-    return {
-      ...this.#localMedia(),
-      codecs,
-      direction,
-      rtcpMux,
-      ...(ptimeMs === undefined ? {} : { ptimeMs }),
-    };
-  }
-
-  #localMedia() {
-    const { port } = this.#rtp;
-    return {
-      address: this.#localAddress,
-      port,
-      rtcpPort: port,
-      sessionId: this.#sessionId,
-      sessionVersion: this.#sessionVersion,
-    };
   }
 
   #finish(end: SessionEnd): void {
@@ -352,7 +318,7 @@ export class PhoneCall {
       ringingMs: this.#ringingMs,
       setupMs: answeredMs === undefined ? undefined : answeredMs - this.startedMs,
       durationMs: answeredMs === undefined ? 0 : endedMs - answeredMs,
-      codec: this.#negotiated?.codec.name,
+      codec: this.#negotiation.codec?.name,
       timeline: this.#timeline,
     };
   }
@@ -376,19 +342,6 @@ export class PhoneCall {
   }
 }
 
-/** RangeError for one that is not in this build. */
-export function codecsOf(names: readonly CodecName[] | undefined): readonly Codec[] {
-  if (names === undefined) return catalogue;
-  return names.map((name) => {
-    const codec = codecNamed(name);
-    if (codec === undefined)
-      throw new RangeError(
-        `codec ${name} is not in this build, which has ${catalogue.map((known) => known.name).join(', ')}`,
-      );
-    return codec;
-  });
-}
-
 function convertForAll(codecs: readonly Codec[], play: TalkOptions['play']): ReadonlyMap<number, Int16Array> {
   const recordings = new Map<number, Int16Array>();
   if (play === undefined) return recordings;
@@ -397,11 +350,6 @@ function convertForAll(codecs: readonly Codec[], play: TalkOptions['play']): Rea
       recordings.set(sampleRateHz, convertRate(play.pcm, play.sampleRateHz, sampleRateHz));
   }
   return recordings;
-}
-
-function rtpSessionOf(negotiated: Negotiated<Codec>): RtpSession {
-  const { codec, lineIndex: _, ...session } = negotiated;
-  return { ...session, codec: codec.name, symmetric: 'off' };
 }
 
 function reasonOf(end: SessionEnd): string | undefined {

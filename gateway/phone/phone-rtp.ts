@@ -95,6 +95,7 @@ const frameMsMax = 60;
 /** The audio half of the test phone: one RTP socket, a sender with absolute deadlines, a record of all it heard.
  *  Not made for load; `bench` has its own. */
 export class PhoneRtp {
+  /** Told of what happens; set by the call that this belongs to. */
   report: (event: PhoneRtpEvent) => void = () => {};
   readonly #options: PhoneRtpOptions;
   readonly #header = new RtpHeader();

@@ -15,7 +15,8 @@ import type {
   UserAgentCounts,
 } from '../signaling/session.ts';
 import { createUserAgent } from '../signaling/user-agent.ts';
-import { type CallResult, codecsOf, PhoneCall, type TalkOptions } from './phone-call.ts';
+import { type CallResult, PhoneCall, type TalkOptions } from './phone-call.ts';
+import { codecsOf } from './phone-negotiation.ts';
 import { PhoneRtp } from './phone-rtp.ts';
 
 export interface PhoneOptions {
@@ -35,7 +36,7 @@ export interface PhoneOptions {
 export interface CallOptions extends TalkOptions {
   /** `sip:user@host:port;transport=tcp`. */
   readonly target: string;
-  /** Default `sip:phone@` and our address. */
+  /** Default `sip:phone@callwire.invalid`. */
   readonly from?: string;
   readonly to?: string;
   readonly headers?: readonly SipHeader[];
@@ -43,7 +44,7 @@ export interface CallOptions extends TalkOptions {
   readonly password?: string;
   /** Gives up so long after the INVITE, if it was not answered. Default 60 s. */
   readonly answerTimeoutMs?: number;
-  /** The same, for tests of CANCEL: also while nothing rang yet. */
+  /** The same, for tests of CANCEL; the earlier of the two counts. */
   readonly cancelAfterMs?: number;
 }
 
