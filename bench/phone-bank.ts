@@ -314,8 +314,12 @@ export class PhoneBank {
 
   #advance(nowMs: number): void {
     const inPhaseMs = nowMs - this.#phaseMs;
-    if (this.#phase === 'ramp' && this.#standingSettled >= this.#plan.calls) this.#enter('warmUp', nowMs);
-    else if (this.#phase === 'warmUp' && inPhaseMs >= this.#plan.warmUpMs) this.#enter('steady', nowMs);
+    if (this.#phase === 'ramp' && this.#standingSettled >= this.#plan.calls) {
+      // Where every call was refused there is nothing to measure.
+      const idle = this.#counters.answered === 0 && this.#plan.churnPerSecond === 0;
+      this.#enter(idle ? 'hangUp' : 'warmUp', nowMs);
+    }
+    if (this.#phase === 'warmUp' && inPhaseMs >= this.#plan.warmUpMs) this.#enter('steady', nowMs);
     else if (this.#phase === 'steady' && inPhaseMs >= this.#plan.durationMs) this.#enter('hangUp', nowMs);
     else if (this.#phase === 'hangUp' && (this.#calls.size === 0 || inPhaseMs >= this.#farewellMs()))
       this.#finish(nowMs);

@@ -8,6 +8,7 @@ import {
   markerTones,
 } from '../../bench/marker-audio.ts';
 import { createEar, createVoice, type Heard, listenToPcm } from '../../bench/phone-audio.ts';
+import { codecs } from '../../codecs/catalogue.ts';
 import { pcma, pcmu } from '../../codecs/g711.ts';
 
 interface Found {
@@ -57,6 +58,18 @@ describe('markers', () => {
     expect(found.map(({ tone }) => tone)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     for (const { tone, onsetMs } of found)
       expect(Math.abs(onsetMs - delayMs - tone * markerIntervalMs)).toBeLessThanOrEqual(0.5);
+  });
+
+  test.each(codecs)('are told apart after $name', (codec) => {
+    const { payloads } = createVoice(codec.name);
+    const ear = createEar(codec);
+    const found: number[] = [];
+    for (const [frame, payload] of payloads.entries())
+      if (ear.listen(payload, 0, payload.length, frame * 20) === 'marker')
+        found.push(ear.detector.onsetMs - ear.detector.tone * markerIntervalMs);
+    expect(found.length).toBeGreaterThanOrEqual(markerTones - 1);
+    // One delay for all, but for half a millisecond of doubt in the codec and as much in the onset.
+    expect(Math.max(...found) - Math.min(...found)).toBeLessThan(2.5);
   });
 
   test('keep their place through a low-pass filter', () => {
