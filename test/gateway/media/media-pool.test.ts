@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { systemClock } from '../../../gateway/clock.ts';
@@ -87,5 +88,36 @@ describe('a pool of worker threads', () => {
     expect(new MediaCall(pool, 'next').group.worker).toBe(0);
     expect((await pool.report()).workers.map((worker) => worker.portsInUse)).toEqual([0, 0]);
     expect(calls.flatMap((call) => call.all('rtpClosed'))).toEqual([]);
+  });
+
+  it('tells the calls of a worker that died, and replaces it', async () => {
+    const threads: Worker[] = [];
+    const remember = (thread: Worker) => threads.push(thread);
+    process.on('worker', remember);
+    closers.push(() => process.off('worker', remember));
+    const pool = await startPool(1);
+    const url = await echoServer();
+    const call = new MediaCall(pool, 'call');
+    call.openRtp();
+    call.openStream({ url });
+    await until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
+    await threads.at(-1)!.terminate();
+    await until(() => call.event('rtpFailed') !== undefined && call.event('streamClosed') !== undefined);
+    expect(call.event('rtpFailed')?.code).toBe('WORKERDIED');
+    expect(call.event('streamClosed')?.end).toEqual({ cause: 'local' });
+    call.group.release();
+
+    const early = new MediaCall(pool, 'early');
+    early.openRtp();
+    await until(() => early.event('rtpFailed') !== undefined || early.event('rtpOpened') !== undefined);
+    expect((await pool.report()).workers).toHaveLength(1);
+    let later = new MediaCall(pool, 'later0');
+    for (let attempt = 1; later.event('rtpOpened') === undefined; attempt++) {
+      later = new MediaCall(pool, `later${attempt}`);
+      later.openRtp();
+      await until(() => later.events.length > 0);
+      if (later.event('rtpOpened') === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect((await pool.report()).workers[0]?.endpoints).toBeGreaterThanOrEqual(1);
   });
 });

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { createCertificate } from '../../../bench/certificate.ts';
 import type { StreamEnd } from '../../../gateway/media/media-messages.ts';
 import type { StreamSocketOptions } from '../../../gateway/media/stream-socket.ts';
 import { openWebSocket } from '../../../gateway/media/websocket.ts';
@@ -21,7 +24,11 @@ interface Client {
   readonly binaries: Buffer[];
 }
 
-function openClient(url: string, changes: Partial<StreamSocketOptions> = {}): Client {
+function openClient(
+  url: string,
+  changes: Partial<StreamSocketOptions> = {},
+  tls: ConnectionOptions = {},
+): Client {
   const texts: string[] = [];
   const binaries: Buffer[] = [];
   let socket!: Client['socket'];
@@ -47,6 +54,7 @@ function openClient(url: string, changes: Partial<StreamSocketOptions> = {}): Cl
         receiveBinary: (bytes) => binaries.push(Buffer.from(bytes)),
         closed: resolve,
       },
+      tls,
     );
   });
   closers.push(() => socket.close(1000, ''));
@@ -214,6 +222,43 @@ describe('a stream socket and an honest server', () => {
     while (bytes.length < sent) await new Promise((resolve) => setTimeout(resolve, 5));
     const firsts = bytes.map((data) => new Set(new Int16Array(new Uint8Array(data).buffer)));
     expect(firsts).toEqual(firsts.map((_, index) => new Set([index])));
+  });
+});
+
+describe('a stream socket over TLS', () => {
+  const certificate = createCertificate(Date.now());
+
+  async function tlsServer(): Promise<string> {
+    const https = createHttpsServer(certificate).listen(0, '127.0.0.1');
+    await once(https, 'listening');
+    const server = new WebSocketServer({ server: https });
+    closers.push(() => {
+      for (const client of server.clients) client.terminate();
+      https.close();
+    });
+    server.on('connection', (socket) => socket.on('message', (data) => socket.send(data)));
+    return `wss://localhost:${await listen(https)}/`;
+  }
+
+  it('checks the certificate against the name, whatever the address', async () => {
+    const url = await tlsServer();
+    const { socket, opened, binaries } = openClient(url, { address: '127.0.0.1' }, { ca: certificate.cert });
+    await opened;
+    for (let sent = 0; sent < 50; sent++) {
+      socket.beginAudio()!.fill(sent);
+      socket.sendAudio();
+    }
+    while (binaries.length < 50) await new Promise((resolve) => setTimeout(resolve, 2));
+    const firsts = binaries.map((data) => new Set(new Int16Array(new Uint8Array(data).buffer)));
+    expect(firsts).toEqual(firsts.map((_, index) => new Set([index])));
+  });
+
+  it('refuses a stranger and a wrong name', async () => {
+    const url = await tlsServer();
+    expect(await openClient(url).ended).toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    const other = url.replace('localhost', 'bot.invalid');
+    const end = await openClient(other, { address: '127.0.0.1' }, { ca: certificate.cert }).ended;
+    expect(end).toMatchObject({ cause: 'unreachable', code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
   });
 });
 

@@ -110,6 +110,7 @@ describe('commands from the server', () => {
 
 it('has every close code and reason of the contract', () => {
   expect(Object.values(streamCloses).map(({ code, reason }) => `${code} ${reason}`.trim())).toEqual([
+    '1000',
     '1000 CALLERHANGUP',
     '1000 MANAGERHANGUP',
     '1000 TRANSFERRED',

@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest';
+import { createMediaWorld, MediaCall, startMediaCall } from '../../support/media-call.ts';
+import type { MemoryStreamBehaviour } from '../../support/memory-stream.ts';
+
+function bytesOf(samples: Int16Array): Uint8Array {
+  return new Uint8Array(samples.buffer);
+}
+
+/** A call whose server does nothing of its own accord. */
+async function startSilent(limits: object = {}) {
+  const world = createMediaWorld();
+  world.server.connected = () => {};
+  const call = new MediaCall(world.pool, 'call');
+  call.openRtp();
+  call.openStream({ sampleRateHz: 8000, limits });
+  await world.clock.until(() => world.server.last.connect !== undefined);
+  return { ...world, call, stream: world.server.last };
+}
+
+describe('the conversation', () => {
+  it('begins with connect and nothing else', async () => {
+    const { call, stream } = await startSilent();
+    expect(stream.texts).toEqual(['{"command":"connect"}']);
+    expect(call.event('streamConnected')).toBeDefined();
+    expect(stream.options).toMatchObject({
+      binaryBytesMax: 5_000_000,
+      connectTimeoutMs: 5000,
+      audioSamples: 160,
+    });
+  });
+
+  it.each(['answer', 'busy', 'reject'])('reports %s', async (reply) => {
+    const { call, stream, clock } = await startSilent();
+    stream.send({ command: reply });
+    await clock.advance(1);
+    expect(call.all('streamReplied').map((event) => event.reply)).toEqual([reply]);
+  });
+
+  it('takes one reply and no second', async () => {
+    const { call, stream, clock } = await startSilent();
+    stream.send({ command: 'busy' });
+    stream.send({ command: 'answer' });
+    await clock.advance(20_000);
+    expect(call.all('streamReplied').map((event) => event.reply)).toEqual(['busy']);
+    expect(call.event('notice')).toMatchObject({ code: 'second-reply' });
+    expect(call.event('streamClosed')).toBeUndefined();
+  });
+
+  it('gives up on a server that does not answer', async () => {
+    const { call, stream, clock } = await startSilent({ answerTimeoutMs: 3000 });
+    stream.send({ command: 'heartbeat' });
+    await clock.advance(2980);
+    expect(call.event('streamClosed')).toBeUndefined();
+    await clock.advance(30);
+    expect(call.all('streamClosed').map(({ end }) => end)).toEqual([{ cause: 'answerTimeout' }]);
+    expect(stream.closedWith).toEqual({ code: 4004, reason: 'ANSWERTIMEOUT' });
+  });
+
+  it.each<[string, (stream: Awaited<ReturnType<typeof startSilent>>['stream']) => void]>([
+    ['audio', (stream) => stream.sendBinary(new Uint8Array(320))],
+    ['heartbeat', (stream) => stream.send({ command: 'heartbeat' })],
+    ['clear', (stream) => stream.send({ command: 'clear' })],
+  ])('is kept alive by %s, and ends 60 s after the last sign', async (_name, sign) => {
+    const { call, stream, clock } = await startSilent();
+    stream.send({ command: 'answer' });
+    await clock.advance(59_000);
+    sign(stream);
+    await clock.advance(59_900);
+    expect(call.event('streamClosed')).toBeUndefined();
+    await clock.advance(200);
+    expect(call.all('streamClosed').map(({ end }) => end)).toEqual([{ cause: 'idle' }]);
+    expect(stream.closedWith).toEqual({ code: 4002, reason: 'IDLE' });
+  });
+
+  it('goes on whatever text comes, counts it and says so once of each kind', async () => {
+    const { call, stream, clock } = await startSilent();
+    for (const text of [
+      '{',
+      'nonsense',
+      '{"command":"dance"}',
+      '{"command":"sing"}',
+      '[]',
+      '{"command":7}',
+    ]) {
+      stream.send(text);
+    }
+    stream.send({ command: 'answer' });
+    await clock.advance(10);
+    expect(call.all('notice').map(({ code }) => code)).toEqual([
+      'bad-json',
+      'unknown-command',
+      'bad-message',
+      'bad-field',
+    ]);
+    expect(call.event('streamReplied')?.reply).toBe('answer');
+    call.closeStream();
+    await clock.advance(10);
+    expect(call.event('streamClosed')?.counters).toMatchObject({ messagesInvalid: 6, messagesReceived: 7 });
+  });
+
+  it.each<[MemoryStreamBehaviour, object]>([
+    [{ decline: 403 }, { cause: 'declined', httpStatus: 403 }],
+    [{ refuse: 'ECONNREFUSED' }, { cause: 'unreachable', code: 'ECONNREFUSED' }],
+    ['never', { cause: 'unreachable', code: 'CONNECTTIMEOUT' }],
+  ])('may not begin at all: %j', async (behave, end) => {
+    const world = createMediaWorld();
+    world.server.behave = behave;
+    const call = new MediaCall(world.pool, 'call');
+    call.openStream();
+    await world.clock.advance(6000);
+    expect(call.events.map(({ type }) => type)).toEqual(['streamClosed']);
+    expect(call.event('streamClosed')?.end).toMatchObject(end);
+    expect(world.clock.timers).toBe(0);
+  });
+
+  it('reports how the server ended it', async () => {
+    for (const answered of [false, true]) {
+      const { call, stream, clock } = await startSilent();
+      if (answered) stream.send({ command: 'answer' });
+      stream.close(4321, 'enough');
+      await clock.advance(10);
+      expect(call.all('streamClosed').map(({ end }) => end)).toEqual([
+        { cause: 'closed', code: 4321, reason: 'enough' },
+      ]);
+      expect(clock.timers).toBe(0);
+    }
+  });
+});
+
+describe('audio from the server', () => {
+  it('is dropped and counted before the answer', async () => {
+    const { call, stream, clock } = await startSilent();
+    stream.sendBinary(new Uint8Array(320));
+    stream.sendBinary(new Uint8Array(320));
+    stream.send({ command: 'answer' });
+    call.bridge();
+    await clock.advance(10);
+    call.closeStream();
+    await clock.advance(10);
+    expect(call.event('streamClosed')?.counters).toMatchObject({ messagesEarly: 2, bufferedMs: 0 });
+    expect(call.all('notice').map(({ code }) => code)).toEqual(['early-audio']);
+  });
+
+  it('waits for the bridge where it comes right after the answer', async () => {
+    const world = createMediaWorld();
+    const greeting = Int16Array.from({ length: 1600 }, (_, i) => (i < 800 ? 4000 : -4000));
+    world.server.connected = (stream) => {
+      stream.receivedText = () => {
+        stream.send({ command: 'answer' });
+        stream.sendBinary(bytesOf(greeting));
+      };
+    };
+    const { phone } = await startMediaCall(world, { sampleRateHz: 8000 });
+    await world.clock.advance(500);
+    const heard = phone.heardPcm.filter((sample) => sample !== 0);
+    expect(heard.length).toBe(1600);
+  });
+
+  it.each([1, 3, 319, 320, 641, 1601])('is joined from messages of %i bytes', async (size) => {
+    const world = createMediaWorld();
+    const { phone, stream } = await startMediaCall(world, { sampleRateHz: 8000 });
+    const pcm = Int16Array.from({ length: 2000 }, (_, i) => Math.round(9000 * Math.sin(i / 9)) || 5);
+    const bytes = bytesOf(pcm);
+    for (let at = 0; at < bytes.length; at += size) stream.sendBinary(bytes.subarray(at, at + size));
+    await world.clock.advance(600);
+    const heard = phone.heardPcm;
+    const start = heard.findIndex((sample) => sample !== 0);
+    const errors = pcm.map((sample, index) => Math.abs(sample - heard[start + index]!));
+    // µ-law: a step is at most a sixteenth of the level.
+    expect(Math.max(...errors)).toBeLessThan(9000 / 16);
+    expect(heard.subarray(start + 2000).every((sample) => sample === 0)).toBe(true);
+  });
+
+  it('drops the oldest beyond the buffer, and says so', async () => {
+    const world = createMediaWorld();
+    const { call, stream } = await startMediaCall(world, {
+      sampleRateHz: 8000,
+      limits: { bufferBytes: 16_000 },
+    });
+    stream.sendBinary(new Uint8Array(24_000));
+    await world.clock.advance(1);
+    const counters = (await world.pool.report()).streams.get(call.streamId);
+    expect(counters).toMatchObject({ bufferedMs: 1000, droppedMs: 500 });
+    expect(call.event('notice')).toMatchObject({ code: 'buffer-overflow' });
+    call.closeStream();
+    await world.clock.advance(10);
+    expect(call.event('streamClosed')?.counters.droppedMs).toBe(500);
+    expect((await world.pool.report()).workers[0]?.streamDroppedMs).toBe(500);
+  });
+
+  it('is cleared also where nothing is queued, with half a sample that waits', async () => {
+    const world = createMediaWorld();
+    const { call, phone, stream } = await startMediaCall(world, { sampleRateHz: 8000 });
+    stream.send({ command: 'clear' });
+    stream.sendBinary(Uint8Array.of(1));
+    stream.send({ command: 'clear' });
+    stream.sendBinary(bytesOf(new Int16Array(160).fill(4000)));
+    await world.clock.advance(200);
+    expect(phone.heardPcm.filter((sample) => Math.abs(sample - 4000) < 150)).toHaveLength(160);
+    expect((await world.pool.report()).streams.get(call.streamId)?.clears).toBe(2);
+  });
+});
+
+describe('audio to the server', () => {
+  it('is dropped and counted while the server does not read', async () => {
+    const world = createMediaWorld();
+    const { call, phone, stream } = await startMediaCall(world);
+    phone.sayTone();
+    await world.clock.advance(995);
+    stream.stalled = true;
+    await world.clock.advance(1000);
+    stream.stalled = false;
+    await world.clock.advance(1000);
+    const counters = (await world.pool.report()).streams.get(call.streamId)!;
+    expect(counters.framesDropped).toBe(50);
+    expect(counters.framesSent).toBe(stream.binaries.length);
+    expect(call.event('notice')).toMatchObject({ code: 'uplink-dropped' });
+  });
+
+  it('flows after the bridge alone', async () => {
+    const world = createMediaWorld();
+    const { call, phone, stream } = await startMediaCall(world);
+    phone.sayTone();
+    await world.clock.advance(205);
+    call.group.send({ type: 'unbridge', a: call.rtpId, b: call.streamId });
+    const before = stream.binaries.length;
+    await world.clock.advance(200);
+    expect([before, stream.binaries.length]).toEqual([11, 11]);
+    call.bridge();
+    await world.clock.advance(200);
+    expect(stream.binaries.length).toBe(21);
+  });
+});
