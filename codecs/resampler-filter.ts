@@ -44,7 +44,7 @@ export interface PolyphaseFilter {
   /** `phases` rows of `taps` coefficients each, oldest sample first. */
   readonly coefficients: Float32Array;
   readonly phases: number;
-  /** A multiple of eight. */
+  /** A multiple of sixteen, as the kernel has it. */
   readonly taps: number;
   /** From the newest sample of a window back to the middle of phase 0, in samples of the input. */
   readonly delaySamples: number;
@@ -55,7 +55,7 @@ export interface PolyphaseFilter {
 export function designPolyphase(up: number, down: number): PolyphaseFilter {
   const bandwidth = Math.min(1, up / down);
   const delaySamples = HALF_LENGTH / bandwidth;
-  const taps = Math.ceil((2 * delaySamples) / 8) * 8;
+  const taps = Math.ceil((2 * delaySamples) / 16) * 16;
   const coefficients = new Float32Array(up * taps);
   for (let phase = 0; phase < up; phase++) {
     const row = Array.from({ length: taps }, (_, tap) =>
