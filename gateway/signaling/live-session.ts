@@ -131,6 +131,10 @@ export class LiveSession implements InviteSession {
     method: string,
     options: { readonly headers?: readonly SipHeader[]; readonly body?: Uint8Array } = {},
   ): Promise<SipResponse> {
+    // These have rules of their own, and methods of their own above.
+    if (/^(?:INVITE|ACK|CANCEL|BYE)$/.test(method) || !/^[A-Za-z0-9.!%*_+`'~-]+$/.test(method)) {
+      throw new TypeError(`expected a method such as INFO or NOTIFY, got ${JSON.stringify(method)}`);
+    }
     const headers = checkHeaders(options.headers);
     return new Promise((resolve) => {
       const id = this.#nextId++;

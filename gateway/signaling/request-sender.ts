@@ -2,8 +2,7 @@ import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
 import type { RequestFailure } from '../../protocol/sip/session-actions.ts';
 import { branchCookie, serializeVia } from '../../protocol/sip/via.ts';
 import { errorMessage } from '../errors.ts';
-import type { SipFlow } from './sip-flow.ts';
-import { flowText } from './sip-flow.ts';
+import { flowText, type SipFlow } from './sip-flow.ts';
 import type { SipDestination, SipTransport } from './sip-transport.ts';
 import { type HostLookup, resolveTarget } from './target-resolver.ts';
 import type { ClientUser, Transactions } from './transactions.ts';
@@ -26,11 +25,17 @@ export class RequestSender {
     this.#options = options;
   }
 
-  /** Calls `use` with a flow towards the URI, in this turn if its host is an address and the way is known. */
-  locate(uri: string, use: (flow: SipFlow) => void, failed: (failure: RequestFailure) => void): void {
+  /** Calls `use` with a flow towards the URI, in this turn if its host is an address and the way is known. `like`:
+   *  from the same UDP socket. */
+  locate(
+    uri: string,
+    use: (flow: SipFlow) => void,
+    failed: (failure: RequestFailure) => void,
+    like?: SipFlow,
+  ): void {
     const fail = (error: unknown): void => failed({ why: 'transport', message: errorMessage(error) });
     const found = (destination: SipDestination): void =>
-      this.#options.transport.withFlow(destination, use, fail);
+      this.#options.transport.withFlow(destination, use, fail, like);
     try {
       const destination = resolveTarget(uri, this.#options.findHost);
       if (destination instanceof Promise) destination.then(found).catch(fail);

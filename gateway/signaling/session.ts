@@ -74,7 +74,8 @@ export interface InviteSession {
   /** Inbound, early: 200 with the answer (or with an offer where the INVITE had none), repeated until ACK. */
   accept(options: { readonly sdp: string; readonly headers?: readonly SipHeader[] }): void;
   /** Ends it whatever the state: a final response with `status` (inbound, early), CANCEL (outbound, early), BYE
-   *  (confirmed; after the ACK where that is still due). `headers` carries Reason and the like. Idempotent. */
+   *  (confirmed; after the ACK where that is still due). `headers` carries Reason and the like. Idempotent. A status
+   *  below 300 refuses with 480. The handler `ended` is called before this returns, unless another handler runs. */
   end(options: {
     readonly status: number;
     readonly reasonPhrase?: string;

@@ -247,7 +247,7 @@ class SipUserAgent implements UserAgent, SessionHost {
       const { externalAddress } = this.#options;
       session.run(machine.start(contactFor(flow, { user, externalAddress }), offer));
     };
-    this.#sender.locate(options.target, found, fail);
+    this.#sender.locate(options.target, (flow) => this.#guard(() => found(flow)), fail);
   }
 
   // ---- calls that come in
@@ -324,8 +324,13 @@ class SipUserAgent implements UserAgent, SessionHost {
     failed: (failure: RequestFailure) => void,
   ): void {
     const { flow, flowHops } = session;
-    if (flow?.open && flowHops.has(nextHop)) use(flow);
-    else this.#sender.locate(nextHop, use, failed);
+    if (flow?.open && flowHops.has(nextHop)) return use(flow);
+    const failedThere = (failure: RequestFailure): void => {
+      // A Contact with a name that nobody knows: where the far side last spoke from is worth a try.
+      if (flow?.open) use(flow);
+      else failed(failure);
+    };
+    this.#sender.locate(nextHop, (located) => this.#guard(() => use(located)), failedThere, flow);
   }
 
   cancel(invite: SipRequest, headers: readonly SipHeader[]): void {

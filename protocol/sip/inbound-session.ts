@@ -11,12 +11,7 @@ import {
   type SessionProfile,
 } from './session-actions.ts';
 import { sdpOf, sdpParts } from './session-description.ts';
-
-/** Normal clearing, Q.850 cause 16 (RFC 3326). */
-const givenUpReason: SipHeader = {
-  name: 'Reason',
-  value: 'Q.850;cause=16;text="caller gave up before the answer"',
-};
+import { capabilityHeaders, reasonHeader } from './session-headers.ts';
 
 /** RFC 3261 §13.3.1.1: proxies give up on an INVITE after three minutes without a provisional response. */
 const progressRepeatMs = 60_000;
@@ -74,7 +69,7 @@ export class InboundSession {
       toTag: this.dialog.localTag,
       headers: [
         { name: 'Contact', value: this.#contact },
-        { name: 'Allow', value: this.#profile.allow.join(', ') },
+        ...capabilityHeaders(this.#profile),
         { name: 'Server', value: this.#profile.userAgentName },
         ...headers,
         ...parts.headers,
@@ -99,14 +94,14 @@ export class InboundSession {
     const refusal = options.status >= 300 && options.status <= 699 ? options.status : 480;
     const actions = this.#open
       ? this.#refuse(refusal, options.reasonPhrase, options.headers)
-      : this.#usage.bye(options);
+      : this.#usage.bye(options.headers ?? []);
     return this.#once.filter([...actions, ended]);
   }
 
   /** CANCEL of the INVITE; the edge has answered it. Too late after a final response. RFC 3261 §9.2. */
   cancelled(cancel: SipRequest): SessionAction[] {
     if (!this.#open) return [];
-    const actions = this.#refuse(487, undefined, [givenUpReason]);
+    const actions = this.#refuse(487, undefined, [reasonHeader(16, 'caller gave up before the answer')]);
     return this.#once.filter([
       ...actions,
       { do: 'report', report: { event: 'ended', end: { cause: 'cancel', request: cancel } } },
@@ -116,7 +111,8 @@ export class InboundSession {
   receiveRequest(request: SipRequest): SessionAction[] {
     const actions = this.#usage.receiveRequest(request);
     // RFC 3261 §15.1.2: BYE in the early dialog also ends the INVITE.
-    if (this.#open && this.#usage.over) actions.push(...this.#refuse(487, undefined, [givenUpReason]));
+    if (this.#open && this.#usage.over)
+      actions.push(...this.#refuse(487, undefined, [reasonHeader(16, 'caller gave up before the answer')]));
     return this.#once.filter(actions);
   }
 

@@ -14,6 +14,7 @@ import {
   type SessionProfile,
 } from './session-actions.ts';
 import { sdpOf, sdpParts } from './session-description.ts';
+import { capabilityHeaders, reasonHeader } from './session-headers.ts';
 
 /** Legs of a forked INVITE that are answered and hung up. */
 const forksMax = 16;
@@ -96,7 +97,8 @@ export class OutboundSession {
 
   end(options: EndOptions, nowMs: number): SessionAction[] {
     if (this.#once.ended) return [];
-    const actions = this.#phase === 'answered' ? this.#usage!.bye(options) : this.#cancel(options, nowMs);
+    const actions =
+      this.#phase === 'answered' ? this.#usage!.bye(options.headers ?? []) : this.#cancel(options, nowMs);
     return this.#once.filter([
       ...actions,
       { do: 'report', report: { event: 'ended', end: { cause: 'local' } } },
@@ -151,7 +153,7 @@ export class OutboundSession {
     this.#usage = usage;
     const acknowledged = usage.acknowledge(this.#invite);
     // The answer crossed our CANCEL (§9.1, §15).
-    if (this.#ending !== undefined) return [...acknowledged, ...usage.bye(this.#ending)];
+    if (this.#ending !== undefined) return [...acknowledged, ...usage.bye(this.#ending.headers ?? [])];
     const answer = sdpOf(response) ?? this.#earlyAnswer;
     return [...acknowledged, { do: 'report', report: { event: 'accepted', response, answer } }];
   }
@@ -160,7 +162,7 @@ export class OutboundSession {
   #hangUpFork(usage: DialogUsage, remoteTag: string | undefined): SessionAction[] {
     if (this.#forks.size >= forksMax) return [];
     this.#forks.set(remoteTag, usage);
-    return [...usage.acknowledge(this.#invite), ...usage.bye({})];
+    return [...usage.acknowledge(this.#invite), ...usage.bye([reasonHeader(26, 'answered elsewhere')])];
   }
 
   #receiveFailure(response: SipResponse): SessionAction[] {
@@ -246,7 +248,7 @@ export class OutboundSession {
         { name: 'Call-ID', value: callId },
         { name: 'CSeq', value: `${this.#cseq} INVITE` },
         ...contact,
-        { name: 'Allow', value: profile.allow.join(', ') },
+        ...capabilityHeaders(profile),
         { name: 'User-Agent', value: profile.userAgentName },
         ...this.#options.headers,
         ...headers,
