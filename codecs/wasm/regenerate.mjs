@@ -1,8 +1,8 @@
 // Writes codecs/resampler-kernel-bytes.ts from resampler-kernel.wat. Needs `wabt`, see README.md.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 
-const wabt = await createRequire(process.env.WABT_FROM ?? import.meta.url)('wabt')();
+const { default: loadWabt } = await import('wabt');
+const wabt = await loadWabt();
 const source = readFileSync(new URL('resampler-kernel.wat', import.meta.url), 'utf8');
 const module = wabt.parseWat('resampler-kernel.wat', source, { simd: true });
 module.validate();
