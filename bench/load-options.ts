@@ -164,11 +164,10 @@ function createCommand(write: (text: string) => void): Command {
     .option('--churn <cps>', 'short calls a second beside the standing ones', zeroOrMore, 0)
     .option('--hold <s>', 'how long a short call stays up', aboveZero, defaults.holdSeconds)
     .option('--tls', 'the streams are wss:// (with --spawn)')
-    .option(
-      '--impair <what>',
-      'spoil what the phones send: loss=PERCENT,jitter=MS',
-      impairment,
-      defaults.impairment,
+    .addOption(
+      new Option('--impair <what>', 'spoil what the phones send: loss=PERCENT,jitter=MS')
+        .argParser(impairment)
+        .default(defaults.impairment, 'none'),
     )
     .option('--seed <n>', 'of the impairment', wholeNumber(0, 2 ** 31), defaults.seed)
     .option('--workers <n>', 'media workers of the gateway (with --spawn)', wholeNumber(1, 256))
@@ -180,7 +179,7 @@ function createCommand(write: (text: string) => void): Command {
     .option('--pid <pid>', 'process of the gateway on this machine, to measure it', wholeNumber(1, 2 ** 31))
     .option('--json <file>', 'write the report as JSON; - for standard output')
     .option('--html <file>', 'write the report as a page with charts')
-    .option('--max-loss <percent>', 'fail where more RTP is lost on the way to the phones', zeroOrMore)
+    .option('--max-loss <percent>', 'fail where more RTP is lost, either way', zeroOrMore)
     .option('--max-p99 <ms>', 'fail where the p99 of the round trip is longer', aboveZero)
     .option('--max-failed <percent>', 'fail where more calls fail', zeroOrMore, defaults.maxFailedPercent)
     .addHelpText('after', examples);

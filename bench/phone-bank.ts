@@ -10,6 +10,7 @@ import type {
   PhoneReport,
   PhoneResult,
 } from './load-messages.ts';
+import { PacketPacer } from './packet-pacer.ts';
 import { createVoice, type PhoneVoice } from './phone-audio.ts';
 import { PhoneMeasures } from './phone-measures.ts';
 import { type PhoneContext, RtpPhone } from './rtp-phone.ts';
@@ -19,15 +20,13 @@ import { offerSdp, readAnswerSdp } from './sip-text.ts';
 
 /** How long the loop sleeps between two readings of the sockets: the resolution of every arrival time. */
 const TURN_MS = 0.5;
-/** Twenty milliseconds in ten slots; calls are spread over them. */
-const SLOTS = 10;
-const SLOT_MS = 2;
-const SKIP_LATE_MS = 200;
 const RESEND_MS = 50;
 const REPORT_MS = 1000;
 const HANG_UPS_PER_SECOND = 300;
 /** Placed in one turn after a stall. */
 const PLACED_AT_ONCE = 5;
+/** Nothing at all from the target for so long: nobody is there. */
+const DEAF_TARGET_MS = 8000;
 const FAREWELL_MS = 10_000;
 /** From the last packet of a call to its BYE: what is still on the way is not cut off, and can be counted. */
 const LINGER_MS = 100;
@@ -39,7 +38,6 @@ interface ActiveCall {
   invitedMs: number;
   state: 'inviting' | 'up' | 'leaving';
   readonly standing: boolean;
-  slot: number;
   hangUpMs: number;
 }
 
@@ -51,11 +49,10 @@ export class PhoneBank {
   readonly #measures = new PhoneMeasures();
   readonly #voice: PhoneVoice;
   readonly #context: PhoneContext;
-  readonly #delayed = new DelayQueue<readonly [RtpPhone, Buffer]>();
+  readonly #pacer = new PacketPacer(this.#measures, sharedNowMs());
   readonly #leaving = new DelayQueue<string>();
   readonly #cell = new Int32Array(new SharedArrayBuffer(4));
   readonly #calls = new Map<number, ActiveCall>();
-  readonly #slots: ActiveCall[][] = Array.from({ length: SLOTS }, () => []);
   readonly #counters: CallCounters = {
     attempted: 0,
     answered: 0,
@@ -79,8 +76,6 @@ export class PhoneBank {
   #hungUp = 0;
   #nextTurnMs = 0;
   #lastTurnMs = 0;
-  #nextSlotMs = 0;
-  #slotIndex = 0;
   #nextResendMs = 0;
   #nextReportMs = 0;
   #callMs = 0;
@@ -98,7 +93,7 @@ export class PhoneBank {
       impairment: plan.impairment,
       random: seededRandom(plan.seed),
       now: sharedNowMs,
-      delay: (phone, packet, dueMs) => this.#delayed.push([phone, packet], dueMs),
+      delay: (phone, packet, dueMs) => this.#pacer.delay(phone, packet, dueMs),
     };
   }
 
@@ -121,7 +116,6 @@ export class PhoneBank {
     const nowMs = sharedNowMs();
     this.#nextTurnMs = nowMs;
     this.#lastTurnMs = nowMs;
-    this.#nextSlotMs = nowMs;
     this.#nextReportMs = nowMs + REPORT_MS;
     this.#running = true;
     this.#enter('ramp', nowMs);
@@ -142,7 +136,7 @@ export class PhoneBank {
     this.#lastTurnMs = nowMs;
     this.#nextTurnMs = Math.max(this.#nextTurnMs + TURN_MS, nowMs);
     if (this.#phase === 'steady') this.#callMs += gapMs * this.#counters.active;
-    this.#sendDue(nowMs);
+    this.#pacer.sendDue(nowMs);
     this.#placeDue(nowMs);
     this.#hangUpDue(nowMs);
     if (nowMs >= this.#nextResendMs) {
@@ -150,31 +144,13 @@ export class PhoneBank {
       this.#caller?.resend(nowMs);
     }
     this.#advance(nowMs);
+    if (!this.#running) return;
     if (nowMs >= this.#nextReportMs) {
       this.#nextReportMs += REPORT_MS;
       this.#report(nowMs);
     }
     setImmediate(this.#turn);
   };
-
-  #sendDue(nowMs: number): void {
-    for (;;) {
-      const due = this.#delayed.pop(nowMs);
-      if (due === undefined) break;
-      due[0].sendPacket(due[1]);
-    }
-    if (nowMs - this.#nextSlotMs > SKIP_LATE_MS) {
-      this.#measures.packets.skipped++;
-      this.#nextSlotMs = nowMs;
-    }
-    while (this.#nextSlotMs <= nowMs) {
-      const slot = this.#slots[this.#slotIndex]!;
-      if (slot.length > 0) this.#measures.ownSendLate.record(nowMs - this.#nextSlotMs);
-      for (let i = 0; i < slot.length; i++) slot[i]!.phone.sendFrame();
-      this.#slotIndex = (this.#slotIndex + 1) % SLOTS;
-      this.#nextSlotMs += SLOT_MS;
-    }
-  }
 
   #placeDue(nowMs: number): void {
     const { calls, callsPerSecond, churnPerSecond } = this.#plan;
@@ -212,7 +188,6 @@ export class PhoneBank {
       invitedMs: sharedNowMs(),
       state: 'inviting',
       standing,
-      slot: number % SLOTS,
       hangUpMs: Number.POSITIVE_INFINITY,
     };
     this.#calls.set(number, call);
@@ -254,7 +229,7 @@ export class PhoneBank {
     if (call.standing) this.#standingSettled++;
     else call.hangUpMs = nowMs + this.#plan.holdMs;
     void call.phone.connect(media.address, media.port).then(() => {
-      if (call.state === 'up') this.#slots[call.slot]!.push(call);
+      if (call.state === 'up') this.#pacer.add(call.phone);
     });
   }
 
@@ -297,11 +272,7 @@ export class PhoneBank {
   #silence(call: ActiveCall): void {
     if (call.state !== 'up') return;
     this.#counters.active--;
-    const slot = this.#slots[call.slot]!;
-    const at = slot.indexOf(call);
-    if (at < 0) return;
-    slot[at] = slot[slot.length - 1]!;
-    slot.pop();
+    this.#pacer.remove(call.phone);
   }
 
   #drop(call: ActiveCall): void {
@@ -314,6 +285,15 @@ export class PhoneBank {
 
   #advance(nowMs: number): void {
     const inPhaseMs = nowMs - this.#phaseMs;
+    if (inPhaseMs >= DEAF_TARGET_MS && this.#counters.attempted > 0 && this.#caller?.heardAny === false) {
+      const { host, port } = this.#plan;
+      this.#close();
+      this.#post({
+        type: 'failed',
+        message: `nothing answers at ${host}:${port} (UDP) for ${DEAF_TARGET_MS / 1000} s; is the gateway running there?`,
+      });
+      return;
+    }
     if (this.#phase === 'ramp' && this.#standingSettled >= this.#plan.calls) {
       // Where every call was refused there is nothing to measure.
       const idle = this.#counters.answered === 0 && this.#plan.churnPerSecond === 0;
@@ -357,14 +337,16 @@ export class PhoneBank {
     this.#post(report);
   }
 
-  #finish(nowMs: number): void {
+  #close(): void {
     this.#running = false;
-    for (const call of [...this.#calls.values()]) {
-      this.#counters.hangUpsLost++;
-      this.#drop(call);
-    }
+    for (const call of [...this.#calls.values()]) this.#drop(call);
     this.#caller?.close();
     this.#rtcp?.close();
+  }
+
+  #finish(nowMs: number): void {
+    this.#counters.hangUpsLost += this.#calls.size;
+    this.#close();
     this.#enter('done', nowMs);
     this.#report(nowMs);
     const measures = this.#measures;

@@ -57,6 +57,8 @@ export class SipCaller {
   readonly #run = randomBytes(4).toString('hex');
   #branches = 0;
   retransmissions = 0;
+  /** Whether the far side has said anything at all. */
+  heardAny = false;
 
   private constructor(
     socket: Socket,
@@ -166,6 +168,7 @@ export class SipCaller {
   #receive(text: string): void {
     const message = SipText.parse(text);
     if (message === undefined) return;
+    this.heardAny = true;
     const call = this.#calls.get(message.value('call-id') ?? '');
     if (message.status === 0) this.#receiveRequest(message, call);
     else if (call !== undefined && message.method === 'INVITE') this.#receiveAnswer(call, message);
