@@ -50,8 +50,15 @@ export class GatewayProcess {
     const child = spawn(process.execPath, [program, 'serve', '--config', configPath, '--json-ready'], {
       env: environment,
       cwd: directory,
+      // Of a group of its own: Ctrl-C is for the harness, which hangs up first.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    const abandon = (): void => {
+      child.kill('SIGKILL');
+    };
+    process.once('exit', abandon);
+    child.once('exit', () => process.off('exit', abandon));
     let log = '';
     child.stderr?.on('data', (chunk: Buffer) => {
       log = (log + chunk.toString('utf8')).slice(-LOG_BYTES_MAX);

@@ -23,6 +23,7 @@ export async function runBench(argv: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   process.once('SIGINT', onInterrupt);
+  process.once('SIGTERM', onInterrupt);
   const line = createProgressLine();
   try {
     const report = await runLoad(options, { progress: line.show, signal: interrupt.signal });
@@ -35,6 +36,7 @@ export async function runBench(argv: readonly string[]): Promise<number> {
     return status.failed;
   } finally {
     process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
   }
 }
 

@@ -65,6 +65,7 @@ export async function runLoad(options: LoadOptions, control: RunControl = {}): P
         : undefined;
     if (gateway !== undefined) closers.push(() => gateway.stop());
     if (gateway !== undefined) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    if (control.signal?.aborted) throw new Error('interrupted before the first call');
     const target = gateway === undefined ? options.target! : `sip:echo@${gateway.sip}`;
     const usage = new UsageRecorder(gateway?.pid ?? options.pid, ready?.threadId);
     const phones = await runPhones(

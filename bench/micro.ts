@@ -2,8 +2,9 @@
 
 import { bestMicroseconds } from './best-time.ts';
 import { codecSteps } from './codec-steps.ts';
+import { srtpSteps } from './srtp-steps.ts';
 
-const results = codecSteps().map(({ name, run }) => ({
+const results = [...codecSteps(), ...srtpSteps()].map(({ name, run }) => ({
   step: name,
   ns: Math.round(bestMicroseconds(run, 120) * 1000),
 }));

@@ -47,6 +47,9 @@ if (baseline !== undefined)
     `Baseline of ${baseline.recordedAt}: ${baseline.machine.cpu}, ${baseline.machine.cores} cores, Node ${baseline.machine.node}.`,
   );
 
+const interrupt = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
+
 for (let round = 1; round <= flags.times; round++) {
   if (flags.times > 1) print(`\nRound ${round} of ${flags.times}`);
   rounds.push(await runRound());
@@ -57,10 +60,11 @@ async function runRound(): Promise<(typeof rounds)[number]> {
   const reports = new Map<string, LoadReport>();
   const figures: MeasuredFigure[] = [];
   for (const [index, plan] of plans.entries()) {
+    if (interrupt.signal.aborted) break;
     print(`\n${plan.id}: ${plan.title}`);
     const line = createProgressLine(`[${index + 1}/${plans.length}] `);
     try {
-      const report = await runLoad(plan.options, { progress: line.show });
+      const report = await runLoad(plan.options, { progress: line.show, signal: interrupt.signal });
       line.clear();
       const measured = measureFigures(plan, report, reports, baseline);
       reports.set(plan.id, report);
@@ -98,8 +102,8 @@ function finish(): void {
     }));
     writeFileSync(flags.json, `${JSON.stringify(document, undefined, 2)}\n`);
   }
-  if (flags.saveBaseline) saveBaseline(all);
-  process.exitCode = missed.length > 0 ? 1 : 0;
+  if (flags.saveBaseline && !interrupt.signal.aborted) saveBaseline(all);
+  process.exitCode = missed.length > 0 || interrupt.signal.aborted ? 1 : 0;
 }
 
 /** The median of the rounds, beside the figures of runs that were not run this time. */
