@@ -15,18 +15,19 @@ export function systemLocalAddressFor(peer: string): Promise<string> {
       type: isIPv6(peer) ? 'udp6' : 'udp4',
       lookup: (literal, _options, found) => found(null, literal, isIPv6(literal) ? 6 : 4),
     });
-    const fail = (cause: unknown): void => {
+    let settled = false;
+    const settle = (cause?: Error): void => {
+      if (settled) return;
+      settled = true;
+      const address = cause === undefined ? socket.address().address : '';
       socket.close();
-      reject(new GatewayError('NO_ROUTE', `no route to ${peer}`, { cause }));
+      if (cause === undefined) resolve(address);
+      else reject(new GatewayError('NO_ROUTE', `no route to ${peer}`, { cause }));
     };
-    socket.once('error', fail);
+    // An error comes here or, against its type, to the callback.
+    socket.on('error', settle);
     // Any port: a connected UDP socket is bound to the address that the route leaves from.
-    socket.connect(9, peer, () => {
-      socket.off('error', fail);
-      const { address } = socket.address();
-      socket.close();
-      resolve(address);
-    });
+    socket.connect(9, peer, settle as () => void);
   });
 }
 
