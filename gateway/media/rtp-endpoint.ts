@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { codecNamed } from '../../codecs/catalogue.ts';
-import type { AudioDecoder, AudioEncoder, Codec } from '../../codecs/codec.ts';
+import type { CodecName } from '../../codecs/codec.ts';
 import { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
 import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
 import { Reception } from '../../protocol/rtp/reception.ts';
@@ -8,6 +7,7 @@ import { RtpSender } from '../../protocol/rtp/sender.ts';
 import { TelephoneEventReceiver } from '../../protocol/rtp/telephone-event.ts';
 import type { UdpSocket } from '../network.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
+import { CoderPair } from './coder-pair.ts';
 import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
 import { Playout } from './playout.ts';
 import { RtcpSession } from './rtcp-session.ts';
@@ -47,9 +47,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   #receives = false;
   #sends = false;
   #digits = new TelephoneEventReceiver({ rtpClockRateHz: 8000 });
-  #codec: Codec | undefined;
-  #decoder: AudioDecoder | undefined;
-  #encoder: AudioEncoder | undefined;
+  #coders: CoderPair | undefined;
+  /** PCM rate of the source that we play. */
+  #sourceRateHz: number | undefined;
+  #rtpClockRateHz = 8000;
   #reception = new Reception({ rtpClockRateHz: 8000 });
   #sender: RtpSender;
   readonly #rtcp: RtcpSession;
@@ -66,6 +67,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   #packetsIgnored = 0;
   #bytesReceived = 0;
   #framesUnderrun = 0;
+  /** Counted before the RTP clock changed. */
+  readonly #before = { packetsReceived: 0, packetsLost: 0, packetsDuplicate: 0 };
 
   constructor(options: RtpEndpointOptions) {
     this.endpointId = options.endpointId;
@@ -157,7 +160,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   #deliver(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
     if (header.payloadType !== this.#session!.payloadTypeReceive || !this.#receives) return;
-    const samples = this.#decoder!.decode(bytes, header.payloadOffset, header.payloadBytes, pcm, 0);
+    const samples = this.#coders!.decoder.decode(bytes, header.payloadOffset, header.payloadBytes, pcm, 0);
     if (samples === 0) return;
     this.#samplesReceived = samples;
     for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
@@ -165,7 +168,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   #conceal(nowMs: number): void {
     if (!this.#receives || this.#samplesReceived === 0) return;
-    const samples = this.#decoder!.conceal(pcm, 0, this.#samplesReceived);
+    const samples = this.#coders!.decoder.conceal(pcm, 0, this.#samplesReceived);
     for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
   }
 
@@ -174,7 +177,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#jitterBuffer.flush();
     this.#deliverHeld(nowMs);
     this.#digits.flush();
-    this.#decoder?.reset();
+    this.#coders?.decoder.reset();
   }
 
   #reportDigits(nowMs: number): void {
@@ -210,12 +213,13 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   send(nowMs: number): void {
     if (this.#closed || this.#session === undefined) return;
     if (!this.#sends) return this.#skipFrame(nowMs);
+    const { encoder } = this.#coders!;
     const samples = this.#frameSamples;
-    const played =
-      this.#playout?.take(pcm, samples, this.#codec!.sampleRateHz, nowMs) ?? this.#silence(samples);
+    const played = this.#playout?.take(pcm, samples, encoder.sampleRateHz, nowMs) ?? this.#silence(samples);
     if (!played) this.#framesUnderrun++;
     const packet = this.#packet;
-    const payloadBytes = this.#encoder!.encode(pcm, 0, samples, packet, rtpHeaderBytes);
+    const payloadBytes = encoder.encode(pcm, 0, samples, packet, rtpHeaderBytes);
+    if (payloadBytes === 0) return this.#sender.skip(this.#frameTicks);
     const { payloadTypeSend } = this.#session;
     this.#sender.writeAudioHeader(packet, 0, payloadTypeSend, payloadBytes, this.#frameTicks, nowMs);
     this.#socket!.send(packet, 0, rtpHeaderBytes + payloadBytes, this.#source.port, this.#source.address);
@@ -228,7 +232,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   #skipFrame(nowMs: number): void {
     this.#sender.skip(this.#frameTicks);
-    this.#playout?.skip(this.#frameSamples, this.#codec!.sampleRateHz, nowMs);
+    this.#playout?.skip(this.#frameSamples, this.#coders!.encoder.sampleRateHz, nowMs);
   }
 
   #silence(samples: number): false {
@@ -238,7 +242,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   clear(): void {
     this.#playout?.clear();
-    this.#encoder?.reset();
+    this.#coders?.encoder.reset();
   }
 
   // ---- Session -----------------------------------------------------------------------------------------------
@@ -246,9 +250,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   /** Starts it, or changes it after a re-INVITE. The caller puts the endpoint on the wheel, at `ptimeMs`. Throws
    *  `RangeError` for a codec that this build does not have. */
   setSession(session: RtpSession, nowMs: number): void {
-    const codec = codecNamed(session.codec);
-    if (codec === undefined) throw new RangeError(`codec must be one of this build's, got ${session.codec}`);
     const resumes = !this.#receives;
+    this.#useCodec(session.codec);
     this.#session = session;
     this.#receives = session.direction === 'sendrecv' || session.direction === 'recvonly';
     this.#sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
@@ -258,20 +261,41 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
       this.#receivedMs = nowMs;
       this.#timedOut = false;
     }
-    this.ptimeMs = Math.min(60, Math.max(10, Math.floor(session.ptimeMs / 10) * 10));
-    this.#frameSamples = (codec.sampleRateHz * this.ptimeMs) / 1000;
-    this.#frameTicks = (codec.rtpClockRateHz * this.ptimeMs) / 1000;
-    const payloadBytesMax = codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20);
-    this.#packet = new Uint8Array(rtpHeaderBytes + payloadBytesMax);
-    if (codec !== this.#codec) this.#setCodec(codec);
+    this.#setFrame();
   }
 
-  #setCodec(codec: Codec): void {
-    this.#codec = codec;
-    this.#decoder = codec.createDecoder();
-    this.#encoder = codec.createEncoder();
+  #useCodec(name: CodecName): void {
+    if (this.#coders?.serves(name, this.#sourceRateHz)) return;
+    const coders = new CoderPair(name, this.#sourceRateHz);
+    this.#coders?.close();
+    this.#coders = coders;
     this.#samplesReceived = 0;
-    for (const sink of this.#sinks) sink.plug(this.#format(codec));
+    if (coders.codec.rtpClockRateHz !== this.#rtpClockRateHz) this.#changeClock(coders.codec.rtpClockRateHz);
+    for (const sink of this.#sinks) sink.plug(this.#format(coders));
+  }
+
+  #setFrame(): void {
+    const { codec, encoder } = this.#coders!;
+    this.ptimeMs = this.#coders!.ptimeMs(this.#session!.ptimeMs);
+    this.#frameSamples = (encoder.sampleRateHz * this.ptimeMs) / 1000;
+    this.#frameTicks = (codec.rtpClockRateHz * this.ptimeMs) / 1000;
+    this.#packet = new Uint8Array(rtpHeaderBytes + codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20));
+  }
+
+  /** Same SSRC, sequence and counters, another unit of time. */
+  #changeClock(rtpClockRateHz: number): void {
+    this.#rtpClockRateHz = rtpClockRateHz;
+    const { ssrc, sequence, timestampNext, packetCount, octetCount } = this.#sender;
+    const first = packetCount === 0 ? sequence : sequence + 1;
+    this.#sender = new RtpSender({ ssrc, sequence: first, timestamp: timestampNext, rtpClockRateHz });
+    this.#sender.packetCount = packetCount;
+    this.#sender.octetCount = octetCount;
+    this.#before.packetsReceived += this.#reception.packetsReceived;
+    this.#before.packetsLost += this.#reception.packetsLost;
+    this.#before.packetsDuplicate += this.#reception.packetsDuplicate;
+    this.#reception = new Reception({ rtpClockRateHz });
+    this.#digits = new TelephoneEventReceiver({ rtpClockRateHz });
+    this.#rtcp.replace(this.#sender, this.#reception);
   }
 
   receiveRtcp(datagram: Uint8Array, address: string, port: number, nowMs: number): void {
@@ -301,7 +325,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   addSink(sink: AudioSink): void {
     this.#sinks = [...this.#sinks, sink];
-    if (this.#codec !== undefined) sink.plug(this.#format(this.#codec));
+    if (this.#coders !== undefined) sink.plug(this.#format(this.#coders));
   }
 
   removeSink(sink: AudioSink): void {
@@ -311,7 +335,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   plug(format: AudioFormat): void {
     this.#playout = new Playout(format);
-    this.#encoder?.reset();
+    this.#sourceRateHz = format.sampleRateHz;
+    if (this.#session === undefined) return;
+    this.#useCodec(this.#session.codec);
+    this.#setFrame();
   }
 
   unplug(): void {
@@ -326,7 +353,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     return this.#playout?.droppedMs ?? 0;
   }
 
-  #format({ sampleRateHz }: Codec): AudioFormat {
+  #format({ decoder: { sampleRateHz } }: CoderPair): AudioFormat {
     return { sampleRateHz, queueBytesMax: (sampleRateHz * 2 * queuedMsMax) / 1000 };
   }
 
@@ -334,12 +361,12 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   counters(): RtpCounters {
     return {
-      packetsReceived: this.#reception.packetsReceived,
+      packetsReceived: this.#before.packetsReceived + this.#reception.packetsReceived,
       bytesReceived: this.#bytesReceived,
       packetsSent: this.#sender.packetCount,
       bytesSent: this.#sender.octetCount,
-      packetsLost: this.#reception.packetsLost,
-      packetsDuplicate: this.#reception.packetsDuplicate,
+      packetsLost: this.#before.packetsLost + this.#reception.packetsLost,
+      packetsDuplicate: this.#before.packetsDuplicate + this.#reception.packetsDuplicate,
       packetsLate: this.#jitterBuffer.packetsLate,
       packetsIgnored: this.#packetsIgnored,
       jitterMs: this.#reception.jitterMs,
@@ -356,5 +383,6 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (this.#session !== undefined) this.#sendRtcp(this.#rtcp.bye(nowMs));
     this.#socket?.close();
     this.#rtcpSocket?.close();
+    this.#coders?.close();
   }
 }

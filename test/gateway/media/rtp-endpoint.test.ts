@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { codecs } from '../../../codecs/catalogue.ts';
 import { pcmu } from '../../../codecs/g711.ts';
 import type { RtpSession } from '../../../gateway/media/media-messages.ts';
 import { buildReport, readRtcp } from '../../../protocol/rtp/rtcp.ts';
@@ -355,6 +356,56 @@ describe('digits, RTCP and silence', () => {
     await world.clock.advance(10_000);
     expect(call.all('rtpTimeout')).toHaveLength(1);
   });
+});
+
+describe('a changed codec', () => {
+  it.each(codecs.filter(({ name }) => name !== 'pcmu'))(
+    'goes on with the same stream: $name',
+    async (codec) => {
+      const world = createMediaWorld();
+      const { call, phone, stream } = await startMediaCall(world);
+      phone.sayTone();
+      await world.clock.advance(995);
+      phone.stop();
+      await world.clock.advance(200);
+      const before = phone.heard.at(-1)!;
+      const earlier = (await world.pool.report()).rtp.get(call.rtpId)!;
+      const count = phone.heard.length;
+      call.startRtp(phone, { codec: codec.name, payloadTypeSend: 111, payloadTypeReceive: 112 });
+      const encoder = codec.createEncoder(16_000);
+      const decoder = codec.createDecoder(16_000);
+      const samples = encoder.sampleRateHz / 50;
+      const heardBefore = stream.binaries.length;
+      phone.payloadType = 112;
+      for (let packet = 0; packet < 50; packet++) {
+        const pcm = Int16Array.from({ length: samples }, (_, i) =>
+          Math.round(8000 * Math.sin((2 * Math.PI * 440 * (packet * samples + i)) / encoder.sampleRateHz)),
+        );
+        const payload = new Uint8Array(1500);
+        const sizeBytes = encoder.encode(pcm, 0, samples, payload, 0);
+        phone.sayPayload(payload.subarray(0, sizeBytes), codec.rtpClockRateHz / 50);
+        await world.clock.advance(20);
+      }
+      await world.clock.advance(100);
+      expect(stream.binaries.length - heardBefore).toBe(50);
+      const heard = phone.heard.slice(count).filter(({ header }) => header.payloadType === 111);
+      expect(heard[0]?.header.ssrc).toBe(before.header.ssrc);
+      expect((heard[0]!.header.sequence - before.header.sequence) & 0xffff).toBe(1);
+      expect((heard[9]!.header.timestamp - heard[8]!.header.timestamp) >>> 0).toBe(codec.rtpClockRateHz / 50);
+      const back = new Int16Array(5760);
+      let loudest = 0;
+      for (const { payload } of heard) {
+        const decoded = decoder.decode(payload, 0, payload.length, back, 0);
+        loudest = Math.max(loudest, ...back.subarray(0, decoded));
+      }
+      expect(loudest).toBeGreaterThan(6000);
+      const counters = (await world.pool.report()).rtp.get(call.rtpId)!;
+      expect(counters).toMatchObject({ packetsReceived: earlier.packetsReceived + 50, packetsLost: 0 });
+      expect(counters.packetsSent).toBeGreaterThan(earlier.packetsSent + 50);
+      encoder.close();
+      decoder.close();
+    },
+  );
 });
 
 describe('ports', () => {

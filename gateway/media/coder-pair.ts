@@ -1,0 +1,42 @@
+import { codecNamed } from '../../codecs/catalogue.ts';
+import type { AudioDecoder, AudioEncoder, Codec, CodecName } from '../../codecs/codec.ts';
+
+/** Frames that an Opus packet can have (RFC 6716 §2.1.4), of those that are multiples of 10 ms. */
+const opusPtimesMs: readonly number[] = [10, 20, 40, 60];
+
+/** Encoder and decoder of one RTP session, at the PCM rate that the other side of the bridge has where the codec can
+ *  do that, so that nothing needs to be resampled. */
+export class CoderPair {
+  readonly codec: Codec;
+  readonly encoder: AudioEncoder;
+  readonly decoder: AudioDecoder;
+  readonly #wishedHz: number | undefined;
+
+  /** Throws `RangeError` for a codec that this build does not have. */
+  constructor(name: CodecName, wishedHz: number | undefined) {
+    const codec = codecNamed(name);
+    if (codec === undefined) throw new RangeError(`codec must be one of this build's, got ${name}`);
+    this.codec = codec;
+    this.#wishedHz = wishedHz;
+    this.encoder = codec.createEncoder(wishedHz);
+    this.decoder = codec.createDecoder(wishedHz);
+  }
+
+  /** Whether it is what a session with these wishes needs. */
+  serves(name: CodecName, wishedHz: number | undefined): boolean {
+    return name === this.codec.name && wishedHz === this.#wishedHz;
+  }
+
+  /** The nearest ptime below that the codec has frames of: a multiple of 10 from 10 to 60. */
+  ptimeMs(wishedMs: number): number {
+    const tens = Math.min(60, Math.max(10, Math.floor(wishedMs / 10) * 10));
+    if (this.codec.name !== 'opus' || opusPtimesMs.includes(tens)) return tens;
+    return opusPtimesMs.findLast((ptimeMs) => ptimeMs < tens)!;
+  }
+
+  /** Gives native state back. */
+  close(): void {
+    this.encoder.close();
+    this.decoder.close();
+  }
+}
