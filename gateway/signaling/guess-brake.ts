@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { RecentMap } from './source-limits.ts';
 
 /** Wrong passwords that cost nothing: fingers slip. */
@@ -10,53 +11,83 @@ const delayMsMax = 16_000;
 /** Without a wrong password for so long, all is forgotten. */
 const forgottenMs = 15 * 60_000;
 const entriesMax = 10_000;
+const heldMax = 1_000;
 
 interface Guesses {
-  wrong: number;
-  lastMs: number;
+  readonly wrong: number;
+  readonly lastMs: number;
+  readonly last: string;
 }
 
-/** Slows down who tries passwords: every wrong one makes the answer to the next come later. Counted by source and user,
- *  so that one phone with an old password does not lock out its neighbours, and by source alone, so that trying many
- *  users does not help. */
+export interface Attempt {
+  /** The source's address, or what stands for it. */
+  readonly source: string;
+  readonly username: string;
+  /** What makes it the same attempt when it comes again. */
+  readonly identity: string;
+}
+
+/** What becomes of the answer to a wrong password. */
+export type Braking =
+  /** It goes out after `delayMs`; then call `release`. `first`: with this one the slowing down began. */
+  | { readonly delayMs: number; readonly first: boolean; release(): void }
+  /** So many are held back already that there is none. */
+  | undefined;
+
+/** Slows down who tries passwords: every wrong one makes the answer to the next come later, and meanwhile nothing more of
+ *  that kind is looked at. Counted by source and user, so that one phone with an old password does not lock out its
+ *  neighbours, and by source alone, so that trying many users does not help. */
 export class GuessBrake {
-  readonly #ofUser = new RecentMap<Guesses>(entriesMax);
-  readonly #ofSource = new RecentMap<Guesses>(entriesMax);
-  /** Answers that are being held back, by source and user. */
+  readonly #guesses = new RecentMap<Guesses>(entriesMax);
+  /** Source and user that were right before. */
+  readonly #trusted = new RecentMap<true>(entriesMax);
+  /** Whose answers are being held back. */
   readonly #held = new Set<string>();
 
-  /** While an answer is held back, no other attempt of that source for that user is looked at; nor, once the source has
-   *  tried too often, for any user that it has not been right about. */
-  isHeld(source: string, username: string, nowMs: number): boolean {
-    if (this.#held.has(keyOf(source, username))) return true;
-    return this.#held.has(source) && this.#count(this.#ofUser, keyOf(source, username), nowMs) >= 0;
+  get held(): number {
+    return this.#held.size;
   }
 
-  /** A wrong password: for how long to hold the answer back. */
-  wrong(source: string, username: string, nowMs: number): number {
-    const ofUser = this.#add(this.#ofUser, keyOf(source, username), nowMs);
-    const ofSource = this.#add(this.#ofSource, source, nowMs);
-    const excess = Math.max(ofUser - freeGuesses, ofSource - freeGuessesOfSource);
-    return excess <= 0 ? 0 : Math.min(delayMsMax, delayMsFirst * 2 ** Math.min(excess - 1, 20));
+  isHeld({ source, username }: Attempt): boolean {
+    const key = keyOf(source, username);
+    return this.#held.has(key) || (this.#held.has(source) && this.#trusted.get(key) === undefined);
   }
 
-  right(source: string, username: string): void {
-    this.#ofUser.delete(keyOf(source, username));
+  wrong({ source, username, identity }: Attempt, nowMs: number): Braking {
+    const key = keyOf(source, username);
+    const last = keyOf(identity);
+    // A lost answer makes it come again. That is no second guess.
+    const again = this.#guesses.get(key)?.last === last;
+    const excess = again ? 0 : this.#count(key, last, nowMs) - freeGuesses;
+    const excessOfSource = again ? 0 : this.#count(source, last, nowMs) - freeGuessesOfSource;
+    const held = [...(excess > 0 ? [key] : []), ...(excessOfSource > 0 ? [source] : [])];
+    if (this.#held.size + held.length > heldMax) return undefined;
+    for (const name of held) this.#held.add(name);
+    const most = Math.max(excess, excessOfSource);
+    return {
+      delayMs: most <= 0 ? 0 : Math.min(delayMsMax, delayMsFirst * 2 ** Math.min(most - 1, 20)),
+      first: excess === 1 || excessOfSource === 1,
+      release: () => {
+        for (const name of held) this.#held.delete(name);
+      },
+    };
   }
 
-  #add(table: RecentMap<Guesses>, key: string, nowMs: number): number {
-    const guesses = table.get(key);
-    const wrong = guesses === undefined || nowMs - guesses.lastMs > forgottenMs ? 1 : guesses.wrong + 1;
-    table.set(key, { wrong, lastMs: nowMs });
+  right({ source, username }: Attempt): void {
+    const key = keyOf(source, username);
+    this.#guesses.delete(key);
+    this.#trusted.set(key, true);
+  }
+
+  #count(key: string, last: string, nowMs: number): number {
+    const before = this.#guesses.get(key);
+    const wrong = before === undefined || nowMs - before.lastMs > forgottenMs ? 1 : before.wrong + 1;
+    this.#guesses.set(key, { wrong, lastMs: nowMs, last });
     return wrong;
-  }
-
-  #count(table: RecentMap<Guesses>, key: string, nowMs: number): number {
-    const guesses = table.get(key);
-    return guesses === undefined || nowMs - guesses.lastMs > forgottenMs ? 0 : guesses.wrong;
   }
 }
 
-function keyOf(source: string, username: string): string {
-  return `${source} ${username}`;
+/** Of one length, however long the names are that somebody thinks of. */
+function keyOf(...parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64');
 }

@@ -8,12 +8,11 @@ import { isSoundResponse } from '../../protocol/sip/request-check.ts';
 import { createResponse } from '../../protocol/sip/response.ts';
 import type { RequestFailure, SessionProfile } from '../../protocol/sip/session-actions.ts';
 import { dialogKey } from '../../protocol/sip/transaction-key.ts';
-import { type SipTimings, sipTimings } from '../../protocol/sip/transaction-tables.ts';
+import { sipTimings } from '../../protocol/sip/transaction-tables.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
 import { escapeText } from '../../protocol/sip/uri-escape.ts';
 import type { Clock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
-import type { Network } from '../network.ts';
 import { usesFlow } from './flow-choice.ts';
 import { checkText, LiveSession, type SessionHost } from './live-session.ts';
 import { systemLocalAddressFor } from './local-address.ts';
@@ -29,51 +28,10 @@ import type {
   UserAgentHandlers,
 } from './session.ts';
 import type { SipFlow } from './sip-flow.ts';
-import { type SipTls, SipTransport } from './sip-transport.ts';
-import { type HostLookup, systemHostLookup } from './target-resolver.ts';
+import { SipTransport } from './sip-transport.ts';
+import { systemHostLookup } from './target-resolver.ts';
 import { Transactions } from './transactions.ts';
-
-/** The part of a logger that is used here; pino's fits. */
-export interface SignalingLog {
-  debug(fields: object, sentence: string): void;
-  info(fields: object, sentence: string): void;
-  warn(fields: object, sentence: string): void;
-  error(fields: object, sentence: string): void;
-}
-
-export interface UserAgentLimits {
-  /** Sessions, those included that only wait for a last ACK or response. Beyond it: 503. */
-  readonly sessionsMax: number;
-  /** Transactions; new server transactions beyond it are refused with 503. */
-  readonly transactionsMax: number;
-  readonly connectionsMax: number;
-}
-
-export interface UserAgentOptions {
-  readonly clock: Clock;
-  /** UDP. TCP and TLS always use the system's. */
-  readonly network: Network;
-  /** Port 0 lets the system choose. */
-  readonly listen: readonly SipAddress[];
-  readonly tls?: SipTls | undefined;
-  /** Host in Contact and Via instead of the local address: ours as seen from behind the NAT. */
-  readonly externalAddress?: string | undefined;
-  readonly userAgentName: string;
-  readonly log: SignalingLog;
-  readonly handlers: UserAgentHandlers;
-  readonly limits?: Partial<UserAgentLimits> | undefined;
-  readonly timings?: SipTimings | undefined;
-  /** 0 ≤ x < 1, for back-off, tags and branches. Default: the system's. */
-  readonly random?: (() => number) | undefined;
-  readonly localAddressFor?: ((peer: string) => Promise<string>) | undefined;
-  readonly findHost?: HostLookup | undefined;
-}
-
-const limitsDefault: UserAgentLimits = {
-  sessionsMax: 20_000,
-  transactionsMax: 100_000,
-  connectionsMax: 4_000,
-};
+import { limitsDefault, type UserAgentLimits, type UserAgentOptions } from './user-agent-options.ts';
 
 const methodsAllowed = [
   ...['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'UPDATE', 'INFO', 'NOTIFY', 'REFER', 'MESSAGE'],
@@ -273,15 +231,8 @@ class SipUserAgent implements UserAgent, SessionHost {
   }
 
   #begin(invite: SipRequest, flow: SipFlow): void {
-    const { externalAddress } = this.#options;
-    const machine = new InboundSession({
-      invite,
-      profile: this.#profile,
-      contact: contactFor(flow, { user: userOf(invite.uri), externalAddress }),
-      localTag: this.#profile.createToken(),
-    });
-    const session = new LiveSession({ host: this, machine, flow, remote: flow.remote, local: flow.local });
-    if (usesFlow(machine.dialog, invite, flow)) session.flowHops.add(machine.dialog.nextHop);
+    const session = this.#createInbound(invite, flow);
+    if (session === undefined) return;
     this.#sessions.add(session);
     this.#invites.set(invite, session);
     try {
@@ -290,6 +241,30 @@ class SipUserAgent implements UserAgent, SessionHost {
       this.handlerFailed(error, session);
       session.attach({ ended() {} });
       session.end({ status: 500 });
+    }
+  }
+
+  /** Undefined where there is no way back to the caller: refused with 400. */
+  #createInbound(invite: SipRequest, flow: SipFlow): LiveSession | undefined {
+    const { externalAddress } = this.#options;
+    const machine = new InboundSession({
+      invite,
+      profile: this.#profile,
+      contact: contactFor(flow, { user: userOf(invite.uri), externalAddress }),
+      localTag: this.#profile.createToken(),
+    });
+    const session = new LiveSession({ host: this, machine, flow, remote: flow.remote, local: flow.local });
+    try {
+      if (usesFlow(machine.dialog, invite, flow)) session.flowHops.add(machine.dialog.nextHop);
+      return session;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#counted(error.code);
+      this.#transactions.respond(
+        invite,
+        createResponse(invite, 400, { toTag: this.#receiver.tagFor(invite) }),
+      );
+      return undefined;
     }
   }
 

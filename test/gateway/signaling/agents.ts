@@ -7,7 +7,8 @@ import type {
   SessionEnd,
   UserAgent,
 } from '../../../gateway/signaling/session.ts';
-import { createUserAgent, type UserAgentOptions } from '../../../gateway/signaling/user-agent.ts';
+import { createUserAgent } from '../../../gateway/signaling/user-agent.ts';
+import type { UserAgentOptions } from '../../../gateway/signaling/user-agent-options.ts';
 import type { SipMessage, SipRequest } from '../../../protocol/sip/message.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { type LinkOptions, MemoryNetwork } from '../../support/memory-network.ts';

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../../gateway/clock.ts';
 import { systemNetwork } from '../../../gateway/network.ts';
 import type { SipProtocol } from '../../../gateway/signaling/session.ts';
-import type { UserAgentOptions } from '../../../gateway/signaling/user-agent.ts';
+import type { UserAgentOptions } from '../../../gateway/signaling/user-agent-options.ts';
 import { headerValue } from '../../../protocol/sip/message.ts';
 import { type Agent, accept, closeAgents, createAgent, labelOf, offerSdp } from './agents.ts';
 import { testCertificate } from './certificate.ts';

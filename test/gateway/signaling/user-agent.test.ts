@@ -371,6 +371,17 @@ describe('requests outside a call', () => {
     expect(bob.counted).toEqual(['stray-ack', 'stray-ack', 'stray-response', 'bad-response']);
   });
 
+  it('an INVITE without a way back is answered 400', async () => {
+    const { clock, network, bob } = await createPair();
+    const phone = await RawPhone.open(network, bob);
+    const invite = phone.build('INVITE', { sdp: offerSdp });
+    const headers = invite.headers.filter(({ name }) => name !== 'Contact' && name !== 'From');
+    phone.send({ ...invite, headers: [...headers, { name: 'From', value: '<http://a.example>;tag=1' }] });
+    await clock.advance(50);
+    expect(phone.labels).toEqual(['100', '400']);
+    await expectNothingLeft(clock, bob);
+  });
+
   it('an INVITE that comes on two ways is answered 482 on the second', async () => {
     const { clock, network, bob } = await createPair();
     const phone = await RawPhone.open(network, bob);
