@@ -5,7 +5,13 @@ import type { EarlierReports, RunPlan } from './standard-set.ts';
 /** `bench/baseline.json`: the figures of the last run that was kept, by `RUN.FIGURE`. */
 export interface Baseline {
   readonly recordedAt: string;
-  readonly machine: { readonly node: string; readonly cpu: string; readonly cores: number };
+  readonly machine: {
+    readonly node: string;
+    readonly cpu: string;
+    readonly cores: number;
+    /** CPU for a datagram sent and received, in µs: how fast the machine was on that day. */
+    readonly datagramUs: number;
+  };
   readonly figures: Readonly<Record<string, number>>;
 }
 

@@ -7,6 +7,7 @@ import type { LoadReport } from './load-report.ts';
 import { runLoad } from './load-run.ts';
 import { estimateSeconds, quickSet, type RunPlan, standardSet } from './standard-set.ts';
 import { type Baseline, formatFigures, type MeasuredFigure, measureFigures } from './standard-table.ts';
+import { measureYardstick } from './yardstick.ts';
 
 /** `npm run bench`: the standard set against `bench/baseline.json` and the targets. */
 
@@ -42,10 +43,10 @@ const minutes = (estimateSeconds(plans) * flags.times) / 60;
 print(
   `${plans.length} loads${flags.times > 1 ? `, ${flags.times} times` : ''}: about ${minutes.toFixed(1)} minutes.`,
 );
+const yardstickUs = await measureYardstick();
+print(`This machine: ${describeMachine(machine())}.`);
 if (baseline !== undefined)
-  print(
-    `Baseline of ${baseline.recordedAt}: ${baseline.machine.cpu}, ${baseline.machine.cores} cores, Node ${baseline.machine.node}.`,
-  );
+  print(`Baseline of ${baseline.recordedAt}: ${describeMachine(baseline.machine)}.`);
 
 const interrupt = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
@@ -117,11 +118,24 @@ function saveBaseline(figures: readonly MeasuredFigure[]): void {
   });
   const saved: Baseline = {
     recordedAt: new Date().toISOString().slice(0, 10),
-    machine: { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length },
+    machine: machine(),
     figures: { ...baseline?.figures, ...Object.fromEntries(medians) },
   };
   writeFileSync(baselinePath, `${JSON.stringify(saved, undefined, 2)}\n`);
   print(`Wrote ${baselinePath}`);
+}
+
+function machine(): Baseline['machine'] {
+  return {
+    node: process.version,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    datagramUs: Math.round(yardstickUs * 10) / 10,
+  };
+}
+
+function describeMachine({ cpu, cores, node, datagramUs }: Baseline['machine']): string {
+  return `${cpu}, ${cores} cores, Node ${node}; a datagram sent and received takes ${datagramUs} µs of CPU`;
 }
 
 function choosePlans({ quick, only }: Flags): readonly RunPlan[] {

@@ -167,7 +167,7 @@ describe('the standard set', () => {
     const plan = standardSet.find(({ id }) => id === 'ws300')!;
     const baseline = {
       recordedAt: '',
-      machine: report.machine,
+      machine: { ...report.machine, datagramUs: 7 },
       figures: { 'ws300.cpu': 1, 'ws300.lost': 13 },
     };
     const figures = measureFigures(plan, report, new Map(), baseline);
