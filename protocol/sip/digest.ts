@@ -1,5 +1,13 @@
-import { createHash } from 'node:crypto';
 import { ProtocolError } from '../protocol-error.ts';
+import {
+  type DigestAlgorithm,
+  type DigestQop,
+  digestAlgorithm,
+  digestResponse,
+  digestSecret,
+  parseDigestParameters,
+  withoutDigestScheme,
+} from './digest-hash.ts';
 import { quote } from './header-scanner.ts';
 import { headerValue, headerValues, type SipHeader, type SipRequest, type SipResponse } from './message.ts';
 
@@ -12,39 +20,40 @@ export interface Credentials {
 export interface DigestChallenge {
   readonly realm: string;
   readonly nonce: string;
-  readonly algorithm: 'MD5' | 'SHA-256';
+  readonly algorithm: DigestAlgorithm;
   /** As the challenge spelled it; undefined where it named none. */
   readonly algorithmText: string | undefined;
   readonly opaque: string | undefined;
-  /** False for servers of RFC 2069, which offer no qop. */
-  readonly qopAuth: boolean;
+  /** `auth` wherever it is offered; undefined for servers of RFC 2069, which offer none. */
+  readonly qop: DigestQop | undefined;
   readonly stale: boolean;
 }
 
 /** Value of WWW-Authenticate or Proxy-Authenticate; undefined for a scheme, an algorithm or a qop that we cannot
  *  answer. Throws `ProtocolError` where realm or nonce are missing or the value is malformed. */
 export function parseChallenge(value: string): DigestChallenge | undefined {
-  const scheme = /^\s*digest[ \t]+/i.exec(value);
-  if (scheme === null) return undefined;
-  const parameters = parseParameters(value.slice(scheme[0].length));
+  const text = withoutDigestScheme(value);
+  if (text === undefined) return undefined;
+  const parameters = parseDigestParameters(text);
   const realm = parameters.get('realm');
   const nonce = parameters.get('nonce');
   if (realm === undefined || nonce === undefined) {
     throw new ProtocolError('bad-challenge', 'expected realm and nonce in a Digest challenge');
   }
   const algorithmText = parameters.get('algorithm');
-  const algorithm = (algorithmText ?? 'MD5').toUpperCase();
-  if (algorithm !== 'MD5' && algorithm !== 'SHA-256') return undefined;
-  const qop = parameters.get('qop');
-  const qopAuth = qop?.split(',').some((option) => option.trim().toLowerCase() === 'auth') ?? false;
-  if (qop !== undefined && !qopAuth) return undefined;
+  const algorithm = digestAlgorithm(algorithmText);
+  if (algorithm === undefined) return undefined;
+  const offered = parameters.get('qop')?.split(',');
+  const options = offered?.map((option) => option.trim().toLowerCase());
+  const qop = (['auth', 'auth-int'] as const).find((option) => options?.includes(option));
+  if (options !== undefined && qop === undefined) return undefined;
   return {
     realm,
     nonce,
     algorithm,
     algorithmText,
     opaque: parameters.get('opaque'),
-    qopAuth,
+    qop,
     stale: parameters.get('stale')?.toLowerCase() === 'true',
   };
 }
@@ -55,24 +64,36 @@ export interface DigestInput {
   readonly method: string;
   /** The Request-URI, exactly as it is sent. */
   readonly uri: string;
+  readonly body?: Uint8Array;
   readonly cnonce: string;
   /** How often this nonce was used, this time included. */
   readonly nonceCount: number;
 }
 
 /** Value of Authorization or Proxy-Authorization. RFC 7616 §3.4. */
-export function authorize({ challenge, credentials, method, uri, cnonce, nonceCount }: DigestInput): string {
-  const { realm, nonce, algorithm, algorithmText, opaque, qopAuth } = challenge;
-  const hash = (text: string): string =>
-    createHash(algorithm === 'MD5' ? 'md5' : 'sha256')
-      .update(text)
-      .digest('hex');
-  const secret = hash(`${credentials.username}:${realm}:${credentials.password}`);
-  const subject = hash(`${method}:${uri}`);
+export function authorize({
+  challenge,
+  credentials,
+  method,
+  uri,
+  body = noBody,
+  cnonce,
+  nonceCount,
+}: DigestInput): string {
+  const { realm, nonce, algorithm, algorithmText, opaque, qop } = challenge;
   const count = nonceCount.toString(16).padStart(8, '0');
-  const response = qopAuth
-    ? hash(`${secret}:${nonce}:${count}:${cnonce}:auth:${subject}`)
-    : hash(`${secret}:${nonce}:${subject}`);
+  const secret = digestSecret(algorithm, credentials, realm);
+  const response = digestResponse({
+    algorithm,
+    secret,
+    nonce,
+    cnonce,
+    nonceCount: count,
+    qop,
+    method,
+    uri,
+    body,
+  });
   const parts = [
     `username=${quote(credentials.username)}`,
     `realm=${quote(realm)}`,
@@ -82,19 +103,27 @@ export function authorize({ challenge, credentials, method, uri, cnonce, nonceCo
   ];
   if (algorithmText !== undefined) parts.push(`algorithm=${algorithm}`);
   if (opaque !== undefined) parts.push(`opaque=${quote(opaque)}`);
-  if (qopAuth) parts.push('qop=auth', `nc=${count}`, `cnonce="${cnonce}"`);
+  if (qop !== undefined) parts.push(`qop=${qop}`, `nc=${count}`);
+  // A session's secret depends on it, also where there is no qop.
+  if (qop !== undefined || algorithm.endsWith('-sess')) parts.push(`cnonce="${cnonce}"`);
   return `Digest ${parts.join(', ')}`;
 }
 
+const noBody = new Uint8Array(0);
 /** In a row, by a server that calls every nonce stale. */
 const challengesMax = 3;
 
-/** Answers 401 and 407 for one dialog: once per request, again where the server calls the nonce stale. */
+/** Answers 401 and 407 for one dialog or registration: once per request, again where the server calls the nonce
+ *  stale. */
 export class DigestClient {
   readonly #credentials: Credentials | undefined;
   readonly #createCnonce: () => string;
   #challenges = 0;
-  #lastNonce: { readonly nonce: string; readonly count: number } | undefined;
+  #last:
+    | { readonly name: string; readonly challenge: DigestChallenge; readonly nonceCount: number }
+    | undefined;
+  /** The value that `ahead` gave last. */
+  #unasked: string | undefined;
 
   constructor(credentials: Credentials | undefined, createCnonce: () => string) {
     this.#credentials = credentials;
@@ -106,6 +135,7 @@ export class DigestClient {
   answer(request: SipRequest, response: SipResponse): SipHeader | undefined {
     if (response.status !== 401 && response.status !== 407) {
       this.#challenges = 0;
+      this.#takeNextNonce(response);
       return undefined;
     }
     const proxy = response.status === 407;
@@ -113,21 +143,42 @@ export class DigestClient {
     const challenge = bestChallenge(
       headerValues(response, proxy ? 'Proxy-Authenticate' : 'WWW-Authenticate'),
     );
-    if (this.#credentials === undefined || challenge === undefined) return undefined;
-    if (headerValue(request, name) !== undefined && !challenge.stale) return undefined;
+    if (challenge === undefined) return undefined;
+    const carried = headerValue(request, name);
+    // Credentials that were sent unasked may be out of date; the server need not say so.
+    const refused = carried !== undefined && carried !== this.#unasked;
+    if (refused && !challenge.stale) return undefined;
     if (++this.#challenges > challengesMax) return undefined;
-    const { nonce } = challenge;
-    const count = this.#lastNonce?.nonce === nonce ? this.#lastNonce.count + 1 : 1;
-    this.#lastNonce = { nonce, count };
-    const value = authorize({
-      challenge,
-      credentials: this.#credentials,
-      method: request.method,
-      uri: request.uri,
-      cnonce: this.#createCnonce(),
-      nonceCount: count,
-    });
-    return { name, value };
+    return this.#authorize(request, name, challenge);
+  }
+
+  /** Credentials for the next request, out of the last challenge: spares the server's question. Undefined where it
+   *  never asked. */
+  ahead(request: SipRequest): SipHeader | undefined {
+    if (this.#last === undefined) return undefined;
+    const header = this.#authorize(request, this.#last.name, this.#last.challenge);
+    this.#unasked = header?.value;
+    return header;
+  }
+
+  #authorize(request: SipRequest, name: string, challenge: DigestChallenge): SipHeader | undefined {
+    const credentials = this.#credentials;
+    if (credentials === undefined) return undefined;
+    const last = this.#last;
+    const nonceCount = last?.challenge.nonce === challenge.nonce ? last.nonceCount + 1 : 1;
+    this.#last = { name, challenge, nonceCount };
+    const { method, uri, body } = request;
+    const cnonce = this.#createCnonce();
+    return { name, value: authorize({ challenge, credentials, method, uri, body, cnonce, nonceCount }) };
+  }
+
+  /** RFC 7616 §3.5. */
+  #takeNextNonce(response: SipResponse): void {
+    const information = headerValue(response, 'Authentication-Info');
+    if (this.#last === undefined || information === undefined) return;
+    const nonce = parseDigestParameters(information).get('nextnonce');
+    if (nonce === undefined || nonce === this.#last.challenge.nonce) return;
+    this.#last = { ...this.#last, challenge: { ...this.#last.challenge, nonce }, nonceCount: 0 };
   }
 }
 
@@ -147,17 +198,4 @@ function bestChallenge(values: readonly string[]): DigestChallenge | undefined {
     }
   }
   return undefined;
-}
-
-/** `name=token` and `name="quoted string"` between commas; names in lower case. */
-function parseParameters(text: string): Map<string, string> {
-  const parameters = new Map<string, string>();
-  const pattern = /[\s,]*([A-Za-z0-9_-]{1,64})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
-  while (pattern.lastIndex < text.length) {
-    const match = pattern.exec(text);
-    if (match === null) break;
-    const value = match[2]?.replace(/\\(.)/g, '$1') ?? match[3] ?? '';
-    parameters.set(match[1]!.toLowerCase(), value);
-  }
-  return parameters;
 }

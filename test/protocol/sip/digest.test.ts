@@ -31,6 +31,41 @@ describe('authorize', () => {
     expect(value).toContain(`algorithm=${algorithm}`);
   });
 
+  // Computed with md5sum and sha256sum from RFC 7616 §3.4.1–3.4.3.
+  it.each([
+    {
+      what: 'a session',
+      challenge: 'qop="auth", algorithm=MD5-sess',
+      response: 'f4bb9d7a3b671b25e9fe24eb796c5170',
+    },
+    {
+      what: 'a session',
+      challenge: 'qop="auth", algorithm=SHA-256-sess',
+      response: 'a9858514254179127342af87ddfe208fc76d218fe8a1307dd22af0cd8e5d9b85',
+    },
+    {
+      what: 'a protected body',
+      challenge: 'qop="auth-int", algorithm=MD5',
+      response: 'd79fc5e9b6a209379b500c91f03a2f8f',
+    },
+    {
+      what: 'a protected body',
+      challenge: 'qop="auth-int", algorithm=SHA-256',
+      response: '3d913e64e614d01cdfa7e268db6fe15f0a2c5bf5bc1221689066df026c584708',
+    },
+  ])('knows $what: $challenge', ({ challenge, response }) => {
+    const value = authorize({
+      challenge: parseChallenge(`Digest realm="r", nonce="n", ${challenge}`)!,
+      credentials: { username: 'u', password: 'p' },
+      method: 'MESSAGE',
+      uri: 'sip:a@b',
+      body: Buffer.from('hello'),
+      cnonce: 'c',
+      nonceCount: 1,
+    });
+    expect(value).toContain(`response="${response}"`);
+  });
+
   it('answers a server without qop as RFC 2069 does', () => {
     const challenge = parseChallenge('Digest realm="r", nonce="n"')!;
     const value = authorize({
@@ -51,8 +86,8 @@ describe('authorize', () => {
 describe('parseChallenge', () => {
   it.each([
     ['another scheme', 'Basic realm="r"'],
-    ['an unknown algorithm', 'Digest realm="r", nonce="n", algorithm=MD5-sess'],
-    ['no qop that we have', 'Digest realm="r", nonce="n", qop="auth-int"'],
+    ['an unknown algorithm', 'Digest realm="r", nonce="n", algorithm=SHA-512-256'],
+    ['no qop that we have', 'Digest realm="r", nonce="n", qop="auth-conf"'],
   ])('passes over %s', (_what, value) => {
     expect(parseChallenge(value)).toBeUndefined();
   });
@@ -67,7 +102,7 @@ describe('parseChallenge', () => {
     ).toMatchObject({
       realm: 'a "b"',
       nonce: 'xyz',
-      qopAuth: true,
+      qop: 'auth',
       stale: true,
       algorithm: 'MD5',
     });
@@ -121,6 +156,29 @@ describe('DigestClient', () => {
       '00000001',
       '00000002',
     ]);
+  });
+
+  it('answers ahead of the next question, counts on, and follows nextnonce', () => {
+    const digest = client();
+    expect(digest.ahead(invite)).toBeUndefined();
+    digest.answer(invite, createTestResponse(invite, 401, 't', challenge('1')));
+    digest.answer(invite, createTestResponse(invite, 200, 't'));
+    expect(digest.ahead(invite)!.value).toContain('nonce="1"');
+    const information = { name: 'Authentication-Info', value: 'nextnonce="2", qop=auth' };
+    digest.answer(invite, createTestResponse(invite, 200, 't', [information]));
+    expect(digest.ahead(invite)!.value).toMatch(/nonce="2".*nc=00000001/);
+    expect(digest.ahead(invite)!.value).toMatch(/nonce="2".*nc=00000002/);
+  });
+
+  it('answers again where what it sent ahead was out of date', () => {
+    const digest = client();
+    digest.answer(invite, createTestResponse(invite, 401, 't', challenge('1')));
+    digest.answer(invite, createTestResponse(invite, 200, 't'));
+    const early = { ...invite, headers: withCredentials(invite.headers, digest.ahead(invite)!) };
+    const late = digest.answer(early, createTestResponse(early, 401, 't', challenge('2')))!;
+    expect(late.value).toContain('nonce="2"');
+    const again = { ...invite, headers: withCredentials(invite.headers, late) };
+    expect(digest.answer(again, createTestResponse(again, 401, 't', challenge('3')))).toBeUndefined();
   });
 
   it('answers a proxy in its own header and passes over what it cannot answer', () => {
