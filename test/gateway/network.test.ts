@@ -1,0 +1,71 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemNetwork, type UdpSocket } from '../../gateway/network.ts';
+
+const open: UdpSocket[] = [];
+
+afterEach(() => {
+  for (const socket of open.splice(0)) socket.close();
+});
+
+async function openUdp(address: string, receive: (datagram: Uint8Array, from: string) => void = () => {}) {
+  const socket = await systemNetwork.openUdp({ address, port: 0, receiveBufferBytes: 65_536 }, receive);
+  open.push(socket);
+  return socket;
+}
+
+/** What arrives of `send`: bytes and the address that they came from. */
+async function carried(
+  receiverAddress: string,
+  send: (port: number) => void,
+): Promise<readonly [bytes: number[], from: string]> {
+  return new Promise((resolve, reject) => {
+    openUdp(receiverAddress, (datagram, from) => resolve([[...datagram], from])).then(
+      ({ port }) => send(port),
+      reject,
+    );
+  });
+}
+
+describe('UDP', () => {
+  it('sends a whole buffer and a part of one, which may be reused at once', async () => {
+    const sender = await openUdp('127.0.0.1');
+    const bytes = Uint8Array.of(1, 2, 3, 4);
+    const whole = carried('127.0.0.1', (port) => {
+      sender.send(bytes, 0, 4, port, '127.0.0.1');
+      bytes.fill(9);
+    });
+    expect(await whole).toEqual([[1, 2, 3, 4], '127.0.0.1']);
+    bytes.set([1, 2, 3, 4]);
+    const part = carried('127.0.0.1', (port) => {
+      sender.send(bytes, 1, 2, port, '127.0.0.1');
+      bytes.fill(9);
+    });
+    expect(await part).toEqual([[2, 3], '127.0.0.1']);
+  });
+
+  it('reaches IPv4 from a socket of both families', async () => {
+    const sender = await openUdp('::');
+    const result = await carried('127.0.0.1', (port) =>
+      sender.send(Uint8Array.of(7), 0, 1, port, '127.0.0.1'),
+    );
+    expect(result).toEqual([[7], '127.0.0.1']);
+  });
+
+  it('rejects a port that is taken with the code of the system', async () => {
+    const { port } = await openUdp('127.0.0.1');
+    const second = systemNetwork.openUdp({ address: '127.0.0.1', port }, () => {});
+    await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+
+  it('survives sending to nobody, and after it was closed', async () => {
+    const sender = await openUdp('127.0.0.1');
+    const { port } = await openUdp('127.0.0.1');
+    open.pop()!.close();
+    for (let sent = 0; sent < 5; sent++) sender.send(Uint8Array.of(1), 0, 1, port, '127.0.0.1');
+    sender.send(Uint8Array.of(1), 0, 1, 9, '::1');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    sender.close();
+    sender.send(Uint8Array.of(1), 0, 1, port, '127.0.0.1');
+    sender.close();
+  });
+});
