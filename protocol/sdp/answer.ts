@@ -1,10 +1,17 @@
+import type { LocalCrypto } from './crypto.ts';
 import { dtmfFormat, type LocalFormat, type LocalMedia, writeDescription } from './local-description.ts';
 import type { Negotiated, SdpCodec } from './negotiate.ts';
 import type { RemoteMedia } from './session-description.ts';
 
 /** The answer to `offer`: its m-lines in its order, the negotiated one with one codec (and telephone-event), every
- *  other refused with port 0. RFC 3264 §6. Ends in CRLF. */
-export function writeAnswer(offer: RemoteMedia, negotiated: Negotiated<SdpCodec>, local: LocalMedia): string {
+ *  other refused with port 0. RFC 3264 §6. `crypto` is our key under the tag of `negotiated.remoteKey`, undefined where
+ *  there is none. Ends in CRLF. */
+export function writeAnswer(
+  offer: RemoteMedia,
+  negotiated: Negotiated<SdpCodec>,
+  local: LocalMedia,
+  crypto?: LocalCrypto,
+): string {
   const { codec } = negotiated;
   const formats: LocalFormat[] = [
     {
@@ -27,6 +34,7 @@ export function writeAnswer(offer: RemoteMedia, negotiated: Negotiated<SdpCodec>
             ptimeMs: negotiated.ptimeMs,
             direction: negotiated.direction,
             rtcpMux: negotiated.rtcpMux,
+            crypto: crypto === undefined ? [] : [crypto],
           }
         : line,
     ),

@@ -1,4 +1,5 @@
 import { type MediaAttributes, type MediaDescription, write } from 'sdp-transform';
+import { type LocalCrypto, writeCryptoLine } from './crypto.ts';
 import type { MediaDirection, MediaLine } from './remote-audio.ts';
 
 /** Writing of session descriptions, ours of either kind. */
@@ -33,6 +34,8 @@ export interface LocalAudio {
   readonly ptimeMs: number;
   readonly direction: MediaDirection;
   readonly rtcpMux: boolean;
+  /** Keys of ours, in an answer only that of the tag chosen. */
+  readonly crypto: readonly LocalCrypto[];
 }
 
 /** RFC 4733 §2.4.1: digits, star, pound and A–D. */
@@ -90,6 +93,7 @@ function audioLine(local: LocalMedia, audio: LocalAudio): MediaDescription {
     ptime: audio.ptimeMs,
     direction: audio.direction,
   };
+  if (audio.crypto.length > 0) line.crypto = audio.crypto.map(writeCryptoLine);
   if (rtcpMux) line.rtcpMux = 'rtcp-mux';
   else if (local.rtcpPort !== local.port + 1) line.rtcp = { port: local.rtcpPort };
   return line;

@@ -1,4 +1,5 @@
 import type { ProtocolError } from '../protocol-error.ts';
+import { chooseCrypto, cryptoUnserved, type RemoteKey, type SrtpPolicy } from './crypto.ts';
 import type { MediaDirection, RemoteAudio, RemoteFormat, SdpAddress } from './remote-audio.ts';
 import { unserved } from './sdp-fields.ts';
 import type { RemoteMedia } from './session-description.ts';
@@ -32,6 +33,8 @@ export interface Negotiated<C extends SdpCodec = SdpCodec> {
   readonly rtcpMux: boolean;
   /** Which m-line carries it. */
   readonly lineIndex: number;
+  /** Of SRTP; undefined where audio goes plain. */
+  readonly remoteKey: RemoteKey | undefined;
 }
 
 export interface LocalPreferences<C extends SdpCodec> {
@@ -41,6 +44,8 @@ export interface LocalPreferences<C extends SdpCodec> {
   readonly direction?: MediaDirection;
   /** What we send at where the peer asks for nothing, 10–60. Default 20. */
   readonly ptimeMs?: number;
+  /** Default off. */
+  readonly srtp?: SrtpPolicy;
 }
 
 export const ptimeMsDefault = 20;
@@ -50,15 +55,12 @@ const anyLengthsMs = [10, 20, 30, 40, 50, 60];
 /** RFC 6716 §2.1.4: an Opus frame is 10, 20, 40 or 60 ms long (or shorter). */
 const opusLengthsMs = [10, 20, 40, 60];
 
-/** Settles an offer: the first codec in the offerer's order that we accept. Throws `ProtocolError` with status 488:
- *  `no-common-codec`, `profile-unsupported`; `warningValue` makes its Warning header. */
+/** Settles an offer: the first codec in the offerer's order that we accept, on a line with SRTP before a plain one.
+ *  Throws `ProtocolError` with status 488: `no-common-codec`, `profile-unsupported`, `srtp-required`,
+ *  `crypto-unsupported`; `warningValue` makes its Warning header. */
 export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPreferences<C>): Negotiated<C> {
-  const served = offer.audio.filter((audio) => isServed(audio));
-  if (served.length === 0) {
-    const profiles = offer.audio.map((audio) => audio.protocol).join(', ');
-    throw unserved('profile-unsupported', `RTP/AVP or RTP/AVPF expected, got ${profiles}`);
-  }
-  for (const audio of served) {
+  const served = servedLines(offer.audio, local.srtp ?? 'off');
+  for (const { audio, remoteKey } of served) {
     for (const format of audio.formats) {
       const codec = local.codecs.find((candidate) => isFormatOf(format, candidate));
       if (codec === undefined) continue;
@@ -76,10 +78,40 @@ export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPr
         direction: mirrorDirection(audio.direction, local.direction),
         rtcpMux,
         lineIndex: audio.index,
+        remoteKey,
       };
     }
   }
-  throw unserved('no-common-codec', describeCodecs(served, local.codecs));
+  const lines = served.map(({ audio }) => audio);
+  throw unserved('no-common-codec', describeCodecs(lines, local.codecs));
+}
+
+interface ServedLine {
+  readonly audio: RemoteAudio;
+  readonly remoteKey: RemoteKey | undefined;
+}
+
+/** At least one, the encrypted ones first: a peer that offers both ways of doing it wants the safer one (RFC 4568
+ *  says nothing of such offers, phones make them as two lines, or as one of RTP/AVP with a=crypto). */
+function servedLines(audio: readonly RemoteAudio[], policy: SrtpPolicy): ServedLine[] {
+  const plain = audio.filter(isPlain).map((line) => ({ audio: line, remoteKey: undefined }));
+  const encrypted: ServedLine[] = [];
+  const refusals: string[] = [];
+  if (policy !== 'off') {
+    for (const line of audio) {
+      if (!isEncrypted(line) && !(isPlain(line) && line.crypto.length > 0)) continue;
+      const chosen = chooseCrypto(line);
+      if ('refused' in chosen) refusals.push(chosen.refused);
+      else encrypted.push({ audio: line, remoteKey: chosen });
+    }
+  }
+  const served = policy === 'required' ? encrypted : [...encrypted, ...plain];
+  if (served.length > 0) return served;
+  if (refusals.length > 0) throw cryptoUnserved(refusals);
+  const profiles = audio.map((line) => line.protocol).join(', ');
+  if (policy === 'required')
+    throw unserved('srtp-required', `RTP/SAVP with an a=crypto line expected, got ${profiles}`);
+  throw unserved('profile-unsupported', `RTP/AVP or RTP/AVPF expected, got ${profiles}`);
 }
 
 /** Value of the Warning header (RFC 3261 §20.43) that goes with a refusal; `agent` is our host or a pseudonym. */
@@ -92,13 +124,19 @@ export function warningValue(error: ProtocolError, agent: string): string {
 const warnCodes: Readonly<Record<string, number>> = {
   'address-unsupported': 301,
   'profile-unsupported': 302,
+  'srtp-required': 302,
   'no-audio': 304,
   'no-common-codec': 305,
 };
 
-/** Profiles that are answered. SRTP is not among them yet. */
-export function isServed(audio: RemoteAudio): boolean {
+/** RTP without protection. */
+export function isPlain(audio: RemoteAudio): boolean {
   return /^RTP\/AVPF?$/i.test(audio.protocol);
+}
+
+/** SRTP with keys in the description; `UDP/TLS/RTP/SAVP` has them elsewhere. */
+export function isEncrypted(audio: RemoteAudio): boolean {
+  return /^RTP\/SAVPF?$/i.test(audio.protocol);
 }
 
 export function isFormatOf(format: RemoteFormat, codec: SdpCodec): boolean {

@@ -1,16 +1,18 @@
+import { chooseCrypto, cryptoUnserved, type LocalCrypto, type RemoteKey, type SrtpPolicy } from './crypto.ts';
 import { dtmfFormat, type LocalFormat, type LocalMedia, writeDescription } from './local-description.ts';
 import {
   canMux,
   choosePtime,
   findDtmf,
+  isEncrypted,
   isFormatOf,
-  isServed,
+  isPlain,
   mirrorDirection,
   type Negotiated,
   ptimeMsDefault,
   type SdpCodec,
 } from './negotiate.ts';
-import type { MediaDirection } from './remote-audio.ts';
+import type { MediaDirection, RemoteAudio } from './remote-audio.ts';
 import { unserved } from './sdp-fields.ts';
 import { readDescription } from './session-description.ts';
 
@@ -24,6 +26,11 @@ export interface LocalOffer<C extends SdpCodec = SdpCodec> extends LocalMedia {
   readonly direction?: MediaDirection;
   /** Default false. */
   readonly rtcpMux?: boolean;
+  /** Default off. `required` makes the line RTP/SAVP; `optional` leaves it RTP/AVP, so that those who know nothing of
+   *  a=crypto answer plainly. */
+  readonly srtp?: SrtpPolicy;
+  /** Keys of ours, in our order of preference, at least one unless `srtp` is off. */
+  readonly crypto?: readonly LocalCrypto[];
 }
 
 /** One audio line with every codec and a telephone-event for each of their clock rates. Ends in CRLF. */
@@ -39,23 +46,31 @@ export function writeOffer<C extends SdpCodec>(offer: LocalOffer<C>): string {
   for (const [rtpClockRateHz, payloadType] of dtmf) formats.push(dtmfFormat(payloadType, rtpClockRateHz));
   return writeDescription(offer, [
     {
-      protocol: 'RTP/AVP',
+      protocol: offer.srtp === 'required' ? 'RTP/SAVP' : 'RTP/AVP',
       formats,
       ptimeMs: offer.ptimeMs ?? ptimeMsDefault,
       direction: offer.direction ?? 'sendrecv',
       rtcpMux: offer.rtcpMux ?? false,
+      crypto: offersSrtp(offer) ? (offer.crypto ?? []) : [],
     },
   ]);
 }
 
 /** Settles the answer to our offer: the first codec of its list that we offered. Throws `ProtocolError`: status 400
- *  for a broken one, 488 with code `no-audio` (refused with port 0) or `no-common-codec`. The call must then be ended with
- *  ACK and BYE, as an answer cannot be refused. */
+ *  for a broken one, 488 with code `no-audio` (refused with port 0), `no-common-codec`, `srtp-required` or
+ *  `crypto-unsupported`. The call must then be ended with ACK and BYE, as an answer cannot be refused. */
 export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalOffer<C>): Negotiated<C> {
   const answer = readDescription(answerText);
-  const audio = answer.audio.find((candidate) => candidate.index === 0 && isServed(candidate));
+  const audio = answer.audio.find(
+    (candidate) =>
+      candidate.index === 0 && (isPlain(candidate) || (offersSrtp(offer) && isEncrypted(candidate))),
+  );
   if (audio === undefined)
-    throw unserved('no-audio', 'our audio line accepted over RTP/AVP expected, got it refused');
+    throw unserved(
+      'no-audio',
+      'our audio line accepted over the profile that we offered expected, got it refused',
+    );
+  const remoteKey = readAnswerKey(audio, offer);
   const assigned = assignPayloadTypes(offer.codecs);
   for (const format of audio.formats) {
     const codec = offer.codecs.find((candidate) => isFormatOf(format, candidate));
@@ -77,9 +92,32 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
       direction: mirrorDirection(audio.direction, offer.direction),
       rtcpMux,
       lineIndex: audio.index,
+      remoteKey,
     };
   }
   throw unserved('no-common-codec', 'one of the codecs that we offered expected in the answer, got none');
+}
+
+function offersSrtp({ srtp = 'off' }: LocalOffer): boolean {
+  return srtp !== 'off';
+}
+
+/** The answer repeats the tag and suite of one of our lines, with the key of the answerer (RFC 4568 §5.1.3). */
+function readAnswerKey(audio: RemoteAudio, offer: LocalOffer): RemoteKey | undefined {
+  if (!offersSrtp(offer)) return undefined;
+  if (isPlain(audio) && audio.crypto.length === 0) {
+    if (offer.srtp === 'required')
+      throw unserved(
+        'srtp-required',
+        `RTP/SAVP with an a=crypto line expected in the answer, got ${audio.protocol}`,
+      );
+    return undefined;
+  }
+  const chosen = chooseCrypto(audio, (tag, suite) =>
+    (offer.crypto ?? []).some((local) => local.tag === tag && local.key.suite === suite),
+  );
+  if ('refused' in chosen) throw cryptoUnserved([chosen.refused]);
+  return chosen;
 }
 
 /** The same codec always gets the same number, whatever is offered beside it: in a session a payload type must not

@@ -24,6 +24,7 @@ export interface RemoteCrypto {
   readonly tag: number;
   readonly suite: string;
   readonly keyParameters: string;
+  /** Separated by commas. */
   readonly sessionParameters: string | undefined;
 }
 

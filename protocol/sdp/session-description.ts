@@ -106,13 +106,20 @@ function parseLines(text: string): { session: SessionDescription; lines: MediaLi
         // sdp-transform would read `1e9` as 1 and `-20` as nothing.
         if (/^(?:max)?ptime:.*[^\d.]/.test(content))
           throw broken('bad-ptime', clip(content.replace(':', ' must be 1-1000 ms, got ')));
-        if (attributesRead.test(content)) kept.push(line);
+        if (attributesRead.test(content))
+          kept.push(content.startsWith('crypto:') ? joinParameters(line) : line);
         break;
       case 'o':
         kept.push(line);
     }
   }
   return { session: parse(kept.join('\r\n')), lines };
+}
+
+/** sdp-transform reads the first session parameter of a crypto line and would drop the others unseen. */
+function joinParameters(line: string): string {
+  const [tag, suite, key, ...parameters] = line.split(/ +/);
+  return parameters.length < 2 ? line : `${tag} ${suite} ${key} ${parameters.join(',')}`;
 }
 
 const token = /^[\w!#$%&'*+./^`{|}~-]+$/;
