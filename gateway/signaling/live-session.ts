@@ -54,6 +54,8 @@ export class LiveSession implements InviteSession {
   flow: SipFlow | undefined;
   /** Next hops that are reached over `flow`, whatever their address says. */
   readonly flowHops = new Set<string>();
+  /** The far side is a phone that registered over `flow`: its Contact may lead nowhere. */
+  keepsFlow = false;
   /** Under which the user agent finds it, once there is a dialog. */
   dialogKey: string | undefined;
   remote: SipAddress;

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { serializeBriefly } from '../../protocol/sip/brief-response.ts';
 import {
   headerValue,
   type SipHeader,
@@ -11,7 +12,9 @@ import { createResponse } from '../../protocol/sip/response.ts';
 import type { SessionProfile } from '../../protocol/sip/session-actions.ts';
 import { dialogKeyOf } from '../../protocol/sip/transaction-key.ts';
 import { parseVia, serializeVia, stampSource } from '../../protocol/sip/via.ts';
+import type { Admission } from './admission.ts';
 import type { LiveSession } from './live-session.ts';
+import type { OutsideReply, RequestSource } from './session.ts';
 import type { SipFlow } from './sip-flow.ts';
 import type { SipTransport } from './sip-transport.ts';
 import type { Transactions } from './transactions.ts';
@@ -21,6 +24,11 @@ export interface RequestReceiverOptions {
   readonly transactions: Transactions;
   readonly profile: SessionProfile;
   readonly transactionsMax: number;
+  readonly admission: Admission;
+  /** Methods outside dialogs, besides those of calls, that `requested` answers. */
+  readonly methodsServed: readonly string[];
+  /** A request of such a method, from somebody who was let in. Its transaction is open. */
+  requested(request: SipRequest, source: RequestSource): OutsideReply;
   /** The session of that dialog. */
   inDialog(key: string): LiveSession | undefined;
   /** The session that this INVITE began. */
@@ -34,6 +42,8 @@ export interface RequestReceiverOptions {
   counted(code: string): void;
 }
 
+/** Refused INVITEs of one peer without ACK. Beyond it nobody listens there, and no more is remembered for it. */
+const unacknowledgedMax = 100;
 /** Methods that mean something without a dialog. */
 const methodsOutside = ['INVITE', 'ACK', 'CANCEL', 'OPTIONS', 'BYE'];
 /** Methods that belong to a dialog and are answered 481 without one. */
@@ -44,9 +54,11 @@ const methodsInside = new Set(['BYE', 'UPDATE', 'INFO', 'PRACK']);
 export class RequestReceiver {
   readonly #options: RequestReceiverOptions;
   readonly #tagSecret = randomBytes(16);
+  readonly #methodsAllowed: readonly string[];
 
   constructor(options: RequestReceiverOptions) {
     this.#options = options;
+    this.#methodsAllowed = [...options.profile.allow, ...options.methodsServed];
   }
 
   /** Bytes that were no message, but perhaps the start of a request. */
@@ -54,6 +66,7 @@ export class RequestReceiver {
     const { partial, status } = error;
     this.#options.counted(error.code);
     if (partial === undefined || status === undefined || partial.method === 'ACK') return;
+    if (!this.#options.admission.hears(flow.remote)) return;
     this.#refuse(partial, flow, status, []);
   }
 
@@ -62,8 +75,8 @@ export class RequestReceiver {
     const refusal = checkRequest(received, this.#capabilities(received));
     if (refusal !== undefined) {
       counted(refusal.code);
-      if (received.method !== 'ACK') this.#refuse(received, flow, refusal.status, refusal.headers);
-      return;
+      if (received.method === 'ACK' || !this.#options.admission.hears(flow.remote)) return;
+      return this.#refuse(received, flow, refusal.status, refusal.headers);
     }
     const request = stamp(received, flow);
     if (transactions.receiveRequest(request)) return;
@@ -75,13 +88,17 @@ export class RequestReceiver {
   }
 
   #capabilities({ method, body, headers }: SipRequest): Parameters<typeof checkRequest>[1] {
-    const { allow, supported } = this.#options.profile;
+    const { supported } = this.#options.profile;
     const sessionMethod = method === 'INVITE' || method === 'UPDATE';
     // Elsewhere the body is for whoever handles the request.
     const ownType = headers.find(({ name }) => name === 'Content-Type')?.value.split(';', 1)[0] ?? '';
     const contentTypes = ['application/sdp'];
     if (!sessionMethod && body.length > 0) contentTypes.push(ownType.trim().toLowerCase());
-    return { methodsAllowed: allow, extensions: supported, contentTypes };
+    return {
+      methodsAllowed: [...allow, ...this.#options.methodsServed],
+      extensions: supported,
+      contentTypes,
+    };
   }
 
   #receiveAck(ack: SipRequest): void {
@@ -93,9 +110,12 @@ export class RequestReceiver {
 
   /** RFC 3261 §9.2. */
   #receiveCancel(cancel: SipRequest, flow: SipFlow): void {
-    const { transactions } = this.#options;
+    const { transactions, admission } = this.#options;
     const invite = transactions.cancelled(cancel);
-    if (invite === undefined) return this.#refuse(cancel, flow, 481, []);
+    if (invite === undefined) {
+      if (admission.hears(flow.remote)) this.#refuse(cancel, flow, 481, []);
+      return;
+    }
     const session = this.#options.ofInvite(invite);
     const toTag = session?.localTag ?? this.tagFor(invite);
     transactions.openServer(cancel, flow);
@@ -108,32 +128,68 @@ export class RequestReceiver {
     const session = this.#options.inDialog(key);
     if (session === undefined) {
       this.#options.counted('no-dialog');
-      return this.#refuse(request, flow, 481, []);
+      if (this.#options.admission.hears(flow.remote)) this.#refuse(request, flow, 481, []);
+      return;
     }
     if (!this.#open(request, flow)) return;
     session.receiveRequest(request);
   }
 
   #receiveOutside(request: SipRequest, flow: SipFlow): void {
-    const { transactions, counted, invited, full } = this.#options;
+    const { transactions, counted, admission, methodsServed } = this.#options;
+    const served = methodsServed.includes(request.method);
+    if (request.method !== 'INVITE' && !served) {
+      if (admission.hears(flow.remote)) this.#answerUnserved(request, flow);
+      return;
+    }
+    const admitted = admission.judge(request, flow.remote, (headers) =>
+      this.#refuse(request, flow, 401, headers),
+    );
+    if (admitted === undefined) return;
     if (transactions.isMerged(request)) {
       counted('merged-request');
       return this.#refuse(request, flow, 482, []);
     }
-    if (request.method === 'OPTIONS') return this.#answerOptions(request, flow);
-    if (methodsInside.has(request.method)) {
-      counted('no-dialog');
-      return this.#refuse(request, flow, 481, []);
-    }
-    if (request.method !== 'INVITE') {
-      counted('method-not-allowed');
-      return this.#refuse(request, flow, 405, [{ name: 'Allow', value: methodsOutside.join(', ') }]);
+    if (served) this.#receiveServed(request, { flow, username: admitted.username });
+    else this.#receiveInvite(request, flow);
+  }
+
+  #receiveInvite(request: SipRequest, flow: SipFlow): void {
+    const { transactions, counted, invited, full } = this.#options;
+    if (transactions.unacknowledged(flow.remote) >= unacknowledgedMax) {
+      counted('unacknowledged-limit');
+      return this.#refuse(request, flow, 503, [{ name: 'Retry-After', value: '10' }]);
     }
     if (full()) {
       counted('session-limit');
       return this.#refuse(request, flow, 503, [{ name: 'Retry-After', value: '10' }]);
     }
     if (this.#open(request, flow)) invited(request, flow);
+  }
+
+  #receiveServed(request: SipRequest, source: RequestSource): void {
+    const { transactions, requested } = this.#options;
+    if (!this.#open(request, source.flow)) return;
+    const { status, headers = [], body } = requested(request, source);
+    const response = createResponse(request, status, {
+      toTag: this.tagFor(request),
+      headers: [...headers, ...this.#serverHeaders()],
+      ...(body && { body }),
+    });
+    transactions.respond(request, response);
+  }
+
+  /** OPTIONS, what belongs to a dialog but comes without one, and what nobody here understands. */
+  #answerUnserved(request: SipRequest, flow: SipFlow): void {
+    const { counted, methodsServed } = this.#options;
+    if (request.method === 'OPTIONS') return this.#answerOptions(request, flow);
+    if (methodsInside.has(request.method)) {
+      counted('no-dialog');
+      return this.#refuse(request, flow, 481, []);
+    }
+    counted('method-not-allowed');
+    const allow = [...methodsOutside, ...methodsServed].join(', ');
+    this.#refuse(request, flow, 405, [{ name: 'Allow', value: allow }]);
   }
 
   /** The server transaction, for an INVITE with its 100. */
@@ -154,7 +210,7 @@ export class RequestReceiver {
     const { profile, readiness } = this.#options;
     const status = readiness();
     this.#refuse(request, flow, status, [
-      { name: 'Allow', value: profile.allow.join(', ') },
+      { name: 'Allow', value: this.#methodsAllowed.join(', ') },
       { name: 'Accept', value: 'application/sdp' },
       { name: 'Accept-Encoding', value: 'identity' },
       { name: 'Supported', value: profile.supported.join(', ') },
@@ -169,7 +225,13 @@ export class RequestReceiver {
       toTag: this.tagFor(stamped),
       headers: [...headers, ...this.#serverHeaders()],
     });
-    this.#options.transport.respond(response, flow);
+    const { transport, admission, counted } = this.#options;
+    if (flow.receivedBytes === undefined || !admission.isStranger(flow.remote)) {
+      return transport.respond(response, flow);
+    }
+    const bytes = serializeBriefly(response, flow.receivedBytes);
+    if (bytes === undefined) return counted('answer-too-large');
+    transport.respond(response, flow, bytes);
   }
 
   #serverHeaders(): SipHeader[] {

@@ -45,6 +45,13 @@ export class RequestSender {
     }
   }
 
+  /** Calls `use` with this flow, our address that faces its far side looked up. */
+  locateOver(flow: SipFlow, use: (flow: SipFlow) => void, failed: (failure: RequestFailure) => void): void {
+    const located = this.#options.transport.resolveLocal(flow);
+    if (!(located instanceof Promise)) return use(located);
+    located.then(use).catch((error) => failed({ why: 'transport', message: errorMessage(error) }));
+  }
+
   send(request: SipRequest, flow: SipFlow, user: ClientUser): void {
     const sent = this.#withVia(request, flow);
     this.#sent.set(request, sent);

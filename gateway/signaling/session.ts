@@ -1,4 +1,7 @@
 import type { SipHeader, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
+import type { RequestSeries } from '../../protocol/sip/request-series.ts';
+import type { OutsideRequestOptions } from './outside-requests.ts';
+import type { SipFlow } from './sip-flow.ts';
 
 /** What the control plane sees of SIP: user agents and the INVITE sessions on them. Retransmissions,
  *  transactions, tags, ACKs, route sets and glare stay below this line. */
@@ -16,6 +19,15 @@ export interface UserAgent {
   readonly listening: readonly SipAddress[];
   /** Places a call. The handlers get the outcome; nothing is thrown after the arguments were understood. */
   invite(options: InviteOptions, handlers: InviteSessionHandlers): InviteSession;
+  /** A request outside any dialog, with its digest. Resolves with the final response; a local 408 or 503 where none came,
+   *  its reason phrase telling why. Throws `ProtocolError` for addresses that are none. */
+  request(options: OutsideRequestOptions): Promise<SipResponse>;
+  /** For several requests that belong together, such as a registration and its refreshes. */
+  createSeries(options: {
+    readonly from: string;
+    readonly to: string;
+    readonly credentials?: { readonly username: string; readonly password: string } | undefined;
+  }): RequestSeries;
   /** Live sessions, transactions and timers; all zero when nothing is left behind. */
   counts(): UserAgentCounts;
   /** Closes every socket. Sessions still open end with `cause: 'closed'`. */
@@ -29,12 +41,28 @@ export interface UserAgentCounts {
   readonly connections: number;
 }
 
+/** How a request outside dialogs came. */
+export interface RequestSource {
+  /** The way back: the source address of a datagram, or the connection. */
+  readonly flow: SipFlow;
+  /** Who proved by digest to be that user; undefined where none was asked for. */
+  readonly username: string | undefined;
+}
+
+export interface OutsideReply {
+  readonly status: number;
+  readonly headers?: readonly SipHeader[];
+  readonly body?: Uint8Array;
+}
+
 export interface UserAgentHandlers {
   /** A new INVITE outside any dialog, already checked (syntax, extensions, loops, merged requests) and answered
    *  with 100. Returns the handlers of the session; the callee decides with `progress`, `accept` or `end`. */
   invited(session: InviteSession): InviteSessionHandlers;
   /** Status that answers OPTIONS outside a dialog. 200, or 503 while draining. */
   readiness(): number;
+  /** A request outside any dialog, of one of the `methodsServed`. */
+  requestedOutside?(request: SipRequest, source: RequestSource): OutsideReply;
   /** Counts what was dropped or refused below the sessions: `code` is a metric label. */
   counted?(code: string): void;
   /** Every message in and out, for metrics and traces. */
@@ -51,6 +79,8 @@ export interface InviteOptions {
   readonly offer: (localAddress: string) => string;
   readonly headers?: readonly SipHeader[];
   readonly credentials?: { readonly username: string; readonly password: string };
+  /** Sent this way while it is open, wherever `target` points: to a phone that registered with us over it. */
+  readonly flow?: SipFlow | undefined;
 }
 
 export interface InviteSession {

@@ -12,6 +12,8 @@ export interface SipFlow {
   readonly local: SipAddress;
   /** False once nothing can be sent any more. */
   readonly open: boolean;
+  /** Size of the datagram that it was made for. */
+  readonly receivedBytes?: number | undefined;
   /** Bytes may be reused afterwards over UDP, not over a connection. */
   send(bytes: Uint8Array): void;
 }

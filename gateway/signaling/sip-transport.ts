@@ -39,6 +39,8 @@ export interface SipTransportOptions {
   rejected(error: SipParseError, flow: SipFlow): void;
   /** A connection is gone. */
   closed(flow: SipFlow): void;
+  /** False: whoever connects from there is not spoken to. */
+  acceptsConnection(address: string): boolean;
   counted(code: string): void;
   traced(direction: 'in' | 'out', message: SipMessage, peer: SipAddress): void;
 }
@@ -84,24 +86,24 @@ export class SipTransport {
     return this.#connections.size;
   }
 
-  send(message: SipMessage, flow: SipFlow): void {
+  send(message: SipMessage, flow: SipFlow, bytes: Uint8Array = serializeMessage(message)): void {
     this.#options.traced('out', message, flow.remote);
-    flow.send(serializeMessage(message));
+    flow.send(bytes);
   }
 
   /** RFC 3261 §18.2.2, RFC 3581: back on the flow of the request; where that is closed, on a new connection to the
-   *  address in Via. */
-  respond(response: SipResponse, flow: SipFlow): void {
+   *  address in Via. `bytes`: the response, written in another way than usual. */
+  respond(response: SipResponse, flow: SipFlow, bytes?: Uint8Array): void {
     const port = responsePort(response, { port: flow.remote.port, reliable: flow.reliable });
     if (port === undefined) return this.#options.counted('bad-response-target');
-    if (flow.reliable ? flow.open : port === flow.remote.port) return this.send(response, flow);
+    if (flow.reliable ? flow.open : port === flow.remote.port) return this.send(response, flow, bytes);
     const remote = { ...flow.remote, port };
     const listener = this.#udpListener(remote, flow);
     if (!flow.reliable && listener !== undefined) {
-      return this.send(response, udpFlow(listener.socket, listener.local, remote));
+      return this.send(response, udpFlow(listener.socket, listener.local, remote), bytes);
     }
     const undeliverable = (): void => this.#options.counted('response-undeliverable');
-    this.withFlow(remote, (other) => this.send(response, other), undeliverable);
+    this.withFlow(remote, (other) => this.send(response, other, bytes), undeliverable);
   }
 
   /** Calls `use` with a flow to `destination`, in this turn if one is there. An open connection to that address and
@@ -179,7 +181,7 @@ export class SipTransport {
     receive = (datagram, from, fromPort) => {
       if (isKeepAlive(datagram)) return;
       const remote: SipAddress = { protocol: 'udp', address: withoutMapping(from), port: fromPort };
-      this.#receive(datagram, udpFlow(socket, local, remote));
+      this.#receive(datagram, udpFlow(socket, local, remote, datagram.length));
     };
     this.#udp.push({ socket, local });
     return local;
@@ -207,6 +209,10 @@ export class SipTransport {
   }
 
   #limit(socket: Socket): void {
+    if (!this.#options.acceptsConnection(withoutMapping(socket.remoteAddress ?? ''))) {
+      socket.destroy();
+      return;
+    }
     if (this.#sockets.size >= this.#options.connectionsMax) {
       this.#options.counted('connection-limit');
       socket.destroy();
@@ -330,7 +336,7 @@ class LocatedFlow implements SipFlow {
   }
 }
 
-function udpFlow(socket: UdpSocket, local: SipAddress, remote: SipAddress): SipFlow {
+function udpFlow(socket: UdpSocket, local: SipAddress, remote: SipAddress, receivedBytes?: number): SipFlow {
   const mapped = isIPv6(local.address) && !isIPv6(remote.address);
   const address = mapped ? `::ffff:${remote.address}` : remote.address;
   return {
@@ -339,6 +345,7 @@ function udpFlow(socket: UdpSocket, local: SipAddress, remote: SipAddress): SipF
     remote,
     local,
     open: true,
+    receivedBytes,
     send: (bytes) => socket.send(bytes, 0, bytes.length, remote.port, address),
   };
 }

@@ -6,7 +6,8 @@ import { buildAck, buildCancel } from '../../protocol/sip/transaction-requests.t
 import type { SipTimings } from '../../protocol/sip/transaction-tables.ts';
 import type { Clock } from '../clock.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
-import type { SipFlow } from './sip-flow.ts';
+import type { SipAddress } from './session.ts';
+import { flowText, type SipFlow } from './sip-flow.ts';
 
 /** Who began a client transaction. */
 export interface ClientUser {
@@ -30,6 +31,8 @@ interface Entry {
   readonly flow: SipFlow;
   readonly timer: DeadlineTimer;
   readonly user: ClientUser | undefined;
+  /** An INVITE that was refused; nobody confirmed yet that he heard it. */
+  unacknowledged: boolean;
 }
 
 /** The live transactions: finds the one a message belongs to, runs its timers, sends what it says. */
@@ -38,6 +41,7 @@ export class Transactions {
   readonly #clients = new Map<string, Entry>();
   readonly #servers = new Map<string, Entry>();
   readonly #merges = new Map<string, Entry>();
+  readonly #unacknowledged = new Map<string, number>();
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
@@ -45,6 +49,11 @@ export class Transactions {
 
   get size(): number {
     return this.#clients.size + this.#servers.size;
+  }
+
+  /** INVITEs from there that were refused and wait for their ACK: many, where nobody is who could send it. */
+  unacknowledged(remote: SipAddress): number {
+    return this.#unacknowledged.get(flowText(remote)) ?? 0;
   }
 
   /** `request` carries our Via, and leaves at once. */
@@ -72,11 +81,11 @@ export class Transactions {
     this.#start({ transaction, key, flow, user: undefined, mergeKey: mergeKey(request) }, this.#servers);
   }
 
-  #start(parts: Omit<Entry, 'timer'>, table: Map<string, Entry>): void {
+  #start(parts: Omit<Entry, 'timer' | 'unacknowledged'>, table: Map<string, Entry>): void {
     const timer = new DeadlineTimer(this.#options.clock, () =>
       this.#run(entry, entry.transaction.expire(this.#nowMs)),
     );
-    const entry: Entry = { ...parts, timer };
+    const entry: Entry = { ...parts, timer, unacknowledged: false };
     table.set(entry.key, entry);
     if (entry.mergeKey !== undefined) this.#merges.set(entry.mergeKey, entry);
     this.#run(entry, entry.transaction.start(this.#nowMs));
@@ -146,6 +155,7 @@ export class Transactions {
       table.clear();
     }
     this.#merges.clear();
+    this.#unacknowledged.clear();
   }
 
   #run(entry: Entry, outputs: readonly TransactionOutput[]): void {
@@ -153,11 +163,24 @@ export class Transactions {
     // Before the outputs, which may lead back here.
     if (transaction.state === 'terminated') this.#forget(entry);
     else timer.arm(transaction.deadlineMs);
+    this.#noteAcknowledgement(entry);
     for (const output of outputs) {
       if ('send' in output) this.#send(output.send, entry.flow);
       else if ('report' in output) this.#report(entry, output.report);
       else if (output.deliver.kind === 'response') entry.user?.received(output.deliver);
     }
+  }
+
+  #noteAcknowledgement(entry: Entry): void {
+    const { transaction, user, flow } = entry;
+    const waits =
+      user === undefined && transaction.request.method === 'INVITE' && transaction.state === 'completed';
+    if (waits === entry.unacknowledged) return;
+    entry.unacknowledged = waits;
+    const peer = flowText(flow.remote);
+    const count = (this.#unacknowledged.get(peer) ?? 0) + (waits ? 1 : -1);
+    if (count === 0) this.#unacknowledged.delete(peer);
+    else this.#unacknowledged.set(peer, count);
   }
 
   #send(message: SipRequest | SipResponse, flow: SipFlow): void {

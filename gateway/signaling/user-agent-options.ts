@@ -1,6 +1,7 @@
 import type { SipTimings } from '../../protocol/sip/transaction-tables.ts';
 import type { Clock } from '../clock.ts';
 import type { Network } from '../network.ts';
+import type { AccessOptions } from './admission.ts';
 import type { SipAddress, UserAgentHandlers } from './session.ts';
 import type { SipTls } from './sip-transport.ts';
 import type { HostLookup } from './target-resolver.ts';
@@ -34,6 +35,10 @@ export interface UserAgentOptions {
   readonly log: SignalingLog;
   readonly handlers: UserAgentHandlers;
   readonly limits?: Partial<UserAgentLimits> | undefined;
+  /** Who may begin something here. Default: everybody. */
+  readonly access?: AccessOptions | undefined;
+  /** Methods outside dialogs, besides those of calls, that `requestedOutside` answers: REGISTER, MESSAGE. */
+  readonly methodsServed?: readonly string[] | undefined;
   readonly timings?: SipTimings | undefined;
   /** 0 ≤ x < 1, for back-off, tags and branches. Default: the system's. */
   readonly random?: (() => number) | undefined;

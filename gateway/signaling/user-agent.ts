@@ -5,6 +5,7 @@ import type { SipHeader, SipMessage, SipRequest, SipResponse } from '../../proto
 import { parseNameAddr, serializeNameAddr, withTag } from '../../protocol/sip/name-addr.ts';
 import { OutboundSession } from '../../protocol/sip/outbound-session.ts';
 import { isSoundResponse } from '../../protocol/sip/request-check.ts';
+import type { RequestSeries } from '../../protocol/sip/request-series.ts';
 import { createResponse } from '../../protocol/sip/response.ts';
 import type { RequestFailure, SessionProfile } from '../../protocol/sip/session-actions.ts';
 import { dialogKey } from '../../protocol/sip/transaction-key.ts';
@@ -13,9 +14,11 @@ import { parseUri } from '../../protocol/sip/uri.ts';
 import { escapeText } from '../../protocol/sip/uri-escape.ts';
 import type { Clock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
+import { Admission } from './admission.ts';
 import { usesFlow } from './flow-choice.ts';
 import { checkText, LiveSession, type SessionHost } from './live-session.ts';
 import { systemLocalAddressFor } from './local-address.ts';
+import { type OutsideRequestOptions, OutsideRequests } from './outside-requests.ts';
 import { RequestReceiver } from './request-receiver.ts';
 import { contactFor, RequestSender } from './request-sender.ts';
 import type {
@@ -54,6 +57,8 @@ class SipUserAgent implements UserAgent, SessionHost {
   readonly #transactions: Transactions;
   readonly #sender: RequestSender;
   readonly #receiver: RequestReceiver;
+  readonly #admission: Admission;
+  readonly #outside: OutsideRequests;
   readonly #sessions = new Set<LiveSession>();
   readonly #dialogs = new Map<string, LiveSession>();
   readonly #invites = new Map<SipRequest, LiveSession>();
@@ -75,6 +80,12 @@ class SipUserAgent implements UserAgent, SessionHost {
       createToken: options.random === undefined ? systemToken : () => seededToken(random),
       random,
     };
+    this.#admission = new Admission({
+      access: options.access ?? {},
+      clock: options.clock,
+      log: options.log,
+      counted: (code) => this.#counted(code),
+    });
     this.#transport = new SipTransport({
       clock: options.clock,
       network: options.network,
@@ -85,6 +96,7 @@ class SipUserAgent implements UserAgent, SessionHost {
       received: (message, flow) => this.#guard(() => this.#receive(message, flow)),
       rejected: (error, flow) => this.#guard(() => this.#receiver.reject(error, flow)),
       closed: (flow) => this.#guard(() => this.#transactions.flowClosed(flow)),
+      acceptsConnection: (address) => this.#admission.acceptsConnection(address),
       counted: (code) => this.#counted(code),
       traced: (direction, message, peer) => this.#handlers.traced?.(direction, message, peer),
     });
@@ -102,8 +114,18 @@ class SipUserAgent implements UserAgent, SessionHost {
       findHost: options.findHost ?? systemHostLookup,
       createToken: this.#profile.createToken,
     });
+    this.#outside = new OutsideRequests({
+      sender: this.#sender,
+      externalAddress: options.externalAddress,
+      userAgentName: options.userAgentName,
+      createToken: this.#profile.createToken,
+      counted: (code) => this.#counted(code),
+    });
     this.#receiver = new RequestReceiver({
       transport: this.#transport,
+      admission: this.#admission,
+      methodsServed: options.methodsServed ?? [],
+      requested: (request, source) => this.#handlers.requestedOutside?.(request, source) ?? { status: 405 },
       transactions: this.#transactions,
       profile: this.#profile,
       transactionsMax: this.#limits.transactionsMax,
@@ -142,8 +164,20 @@ class SipUserAgent implements UserAgent, SessionHost {
     this.#dialogs.clear();
     this.#invites.clear();
     this.#arriving.clear();
+    this.#outside.close();
+    this.#admission.close();
     this.#transactions.close();
     await this.#transport.close();
+  }
+
+  // ---- requests outside calls
+
+  request(options: OutsideRequestOptions): Promise<SipResponse> {
+    return this.#outside.request(options);
+  }
+
+  createSeries(options: Parameters<UserAgent['createSeries']>[0]): RequestSeries {
+    return this.#outside.createSeries(options);
   }
 
   // ---- calls we place
@@ -205,7 +239,10 @@ class SipUserAgent implements UserAgent, SessionHost {
       const { externalAddress } = this.#options;
       session.run(machine.start(contactFor(flow, { user, externalAddress }), offer));
     };
-    this.#sender.locate(options.target, (flow) => this.#guard(() => found(flow)), fail);
+    const use = (flow: SipFlow): void => this.#guard(() => found(flow));
+    session.keepsFlow = options.flow?.open === true;
+    if (options.flow?.open) this.#sender.locateOver(options.flow, use, fail);
+    else this.#sender.locate(options.target, use, fail);
   }
 
   // ---- calls that come in
@@ -326,7 +363,8 @@ class SipUserAgent implements UserAgent, SessionHost {
     } else if (dialog !== undefined && session.dialogKey === undefined) {
       session.dialogKey = dialogKey(dialog.callId, dialog.localTag, dialog.remoteTag);
       this.#dialogs.set(session.dialogKey, session);
-      if (machine.direction === 'outbound' && flow?.reliable && dialog.routeSet.length === 0) {
+      const keepsFlow = session.keepsFlow || flow?.reliable === true;
+      if (machine.direction === 'outbound' && keepsFlow && dialog.routeSet.length === 0) {
         session.flowHops.add(dialog.nextHop);
       }
     }

@@ -1,0 +1,39 @@
+import { Buffer } from 'node:buffer';
+import type { SipHeader, SipResponse } from './message.ts';
+import { serializeMessage } from './serialize.ts';
+
+/** All that a response must carry. RFC 3261 §8.2.6, and what its status calls for (§20, table 2). */
+const needed = new Set([
+  ...['Via', 'From', 'To', 'Call-ID', 'CSeq', 'WWW-Authenticate', 'Proxy-Authenticate'],
+  ...['Retry-After', 'Min-Expires', 'Unsupported'],
+]);
+
+const compact: Readonly<Record<string, string>> = { Via: 'v', From: 'f', To: 't', 'Call-ID': 'i' };
+
+/** A response without body in at most `sizeBytesMax`, as it goes out over UDP: whole where that fits, else without what
+ *  may be left out, else in short forms, else with the last challenge only, the one that every phone understands.
+ *  Undefined where nothing fits. Whoever forges the source address of a request must not make us send more to it than
+ *  he sent himself. */
+export function serializeBriefly(response: SipResponse, sizeBytesMax: number): Uint8Array | undefined {
+  const whole = serializeMessage(response);
+  if (whole.length <= sizeBytesMax) return whole;
+  const bare = { ...response, headers: response.headers.filter(({ name }) => needed.has(name)) };
+  const plain = serializeMessage(bare);
+  if (plain.length <= sizeBytesMax) return plain;
+  const short = serializeShort(bare);
+  if (short.length <= sizeBytesMax) return short;
+  const single = serializeShort({ ...bare, headers: withOneChallenge(bare.headers) });
+  return single.length <= sizeBytesMax ? single : undefined;
+}
+
+/** Compact names (RFC 3261 §7.3.3), no reason phrase (§25.1 lets it be empty), no Content-Length: a datagram has its own
+ *  (§20.14). */
+function serializeShort({ status, headers }: SipResponse): Uint8Array {
+  const lines = headers.map(({ name, value }) => `${compact[name] ?? name}:${value}\r\n`);
+  return Buffer.from(`SIP/2.0 ${status} \r\n${lines.join('')}\r\n`);
+}
+
+function withOneChallenge(headers: readonly SipHeader[]): readonly SipHeader[] {
+  const last = headers.findLastIndex(({ name }) => name.endsWith('-Authenticate'));
+  return headers.filter(({ name }, index) => index === last || !name.endsWith('-Authenticate'));
+}
