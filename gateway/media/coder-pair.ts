@@ -34,6 +34,11 @@ export class CoderPair {
     return opusPtimesMs.findLast((ptimeMs) => ptimeMs < tens)!;
   }
 
+  /** Longest payload to expect: of 60 ms, and for Opus whatever one datagram holds. */
+  get receivedBytesMax(): number {
+    return Math.min(1500, this.codec.payloadBytesMax * 3);
+  }
+
   /** Gives native state back. */
   close(): void {
     this.encoder.close();

@@ -20,7 +20,7 @@ export interface MediaSettings {
   readonly ports: readonly [number, number];
   /** 0 = never. */
   readonly rtpTimeoutMs: number;
-  /** Of each RTP socket; default 256 KiB, that is two seconds of a stalled worker. */
+  /** Of each RTP socket; default 48 KiB, two seconds of G.711. More would only keep audio that is too old. */
   readonly receiveBufferBytes?: number | undefined;
 }
 
@@ -55,7 +55,7 @@ interface OpenRtpPort {
 
 /** Ports that others on this machine hold are passed over, up to so many. */
 const busyPortsMax = 50;
-const receiveBufferBytesDefault = 262_144;
+const receiveBufferBytesDefault = 49_152;
 
 export function createMediaCore(options: MediaCoreOptions): MediaCore {
   return new Core(options);
@@ -234,7 +234,11 @@ class Core implements MediaCore {
   #releaseRtp(endpoint: RtpEndpoint): void {
     this.#wheel.remove(endpoint);
     this.#unplug(endpoint);
-    endpoint.close(this.#options.clock.nowMs());
+    try {
+      endpoint.close(this.#options.clock.nowMs());
+    } catch (error) {
+      this.#options.failed(endpoint.endpointId, error);
+    }
     this.#portsBound--;
     const port = this.#portOf.get(endpoint);
     this.#portOf.delete(endpoint);

@@ -1,4 +1,5 @@
 import type { CodecName } from '../../codecs/codec.ts';
+import type { SrtpMasterKey } from '../../protocol/rtp/srtp-keys.ts';
 
 /** What crosses the threads: commands from the control plane to a media worker, events back. Plain data only.
  *  Audio never does. An *endpoint* is one audio source and one audio sink in a worker; the control plane names
@@ -21,6 +22,8 @@ export interface RtpSession {
   /** Payload type that we send, and that we accept. They may differ (RFC 3264 §5.1). */
   readonly payloadTypeSend: number;
   readonly payloadTypeReceive: number;
+  /** Parameters that the peer wrote for what we send it (the SDP's a=fmtp). */
+  readonly fmtpRemote?: string | undefined;
   /** telephone-event payload types, undefined where not negotiated. */
   readonly dtmfPayloadTypeSend: number | undefined;
   readonly dtmfPayloadTypeReceive: number | undefined;
@@ -31,6 +34,8 @@ export interface RtpSession {
   readonly symmetric: 'off' | 'auto' | 'on';
   /** RTCP comes over the RTP port (RFC 5761). */
   readonly rtcpMux: boolean;
+  /** Undefined for plain RTP. Never to be logged. */
+  readonly srtp?: { readonly send: SrtpMasterKey; readonly receive: SrtpMasterKey } | undefined;
 }
 
 export interface StreamLimits {
@@ -110,6 +115,8 @@ export interface RtpCounters {
   readonly packetsLate: number;
   /** Not RTP, an unknown payload type, a wrong source. */
   readonly packetsIgnored: number;
+  /** SRTP whose tag was wrong, or that came before. */
+  readonly packetsRefused: number;
   /** RFC 3550 §6.4.1, in ms. */
   readonly jitterMs: number;
   /** From RTCP; undefined before the first report block. */

@@ -4,6 +4,7 @@ import { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
 import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
 import { Reception } from '../../protocol/rtp/reception.ts';
 import { RtpSender } from '../../protocol/rtp/sender.ts';
+import { srtpGrowthBytesMax } from '../../protocol/rtp/srtp-keys.ts';
 import { TelephoneEventReceiver } from '../../protocol/rtp/telephone-event.ts';
 import type { UdpSocket } from '../network.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
@@ -12,11 +13,15 @@ import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-me
 import { Playout } from './playout.ts';
 import { RtcpSession } from './rtcp-session.ts';
 import { SourceLock } from './source-lock.ts';
+import { SrtpSession } from './srtp-session.ts';
 import type { WheelMember } from './timing-wheel.ts';
 
 /** PCM of one packet, either way: a whole datagram of 8-bit samples fits. Shared by all endpoints of the thread, as
  *  each is done with it before the next begins. */
 const pcm = new Int16Array(5760);
+
+/** So many packets, and not one with the right key, are no attack but a misunderstanding. */
+const forgedNoticed = 50;
 
 /** How much another RTP leg may be ahead of us. */
 const queuedMsMax = 2000;
@@ -36,7 +41,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   readonly #options: RtpEndpointOptions;
   readonly #source = new SourceLock();
   readonly #header = new RtpHeader();
-  readonly #jitterBuffer = new JitterBuffer();
+  #jitterBuffer = new JitterBuffer({ payloadBytesMax: 0 });
   #sinks: readonly AudioSink[] = [];
   #playout: Playout | undefined;
   #socket: UdpSocket | undefined;
@@ -55,6 +60,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   #sender: RtpSender;
   readonly #rtcp: RtcpSession;
   #rtcpPort = 0;
+  #srtp: SrtpSession | undefined;
   #packet = new Uint8Array(rtpHeaderBytes);
   ptimeMs = 20;
   #frameSamples = 0;
@@ -67,8 +73,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   #packetsIgnored = 0;
   #bytesReceived = 0;
   #framesUnderrun = 0;
-  /** Counted before the RTP clock changed. */
-  readonly #before = { packetsReceived: 0, packetsLost: 0, packetsDuplicate: 0 };
+  /** Counted before the codec changed. */
+  readonly #before = { packetsReceived: 0, packetsLost: 0, packetsDuplicate: 0, packetsLate: 0 };
 
   constructor(options: RtpEndpointOptions) {
     this.endpointId = options.endpointId;
@@ -76,7 +82,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#receivedMs = options.nowMs;
     this.#sender = new RtpSender({
       ssrc: randomInt(0x1_0000_0000),
-      sequence: randomInt(0x1_0000),
+      // The lower half, as a receiver that misses the first SRTP packets could not tell a rollover (RFC 3711 §3.3.1).
+      sequence: randomInt(0x8000),
       timestamp: randomInt(0x1_0000_0000),
       rtpClockRateHz: 8000,
     });
@@ -108,9 +115,12 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (session === undefined || this.#closed) return this.#ignore();
     if (session.rtcpMux && isRtcp(datagram)) return this.receiveRtcp(datagram, address, port, nowMs);
 
-    // Cheap refusals first.
+    // Cheap refusals first; nothing of a packet is believed before it is known to be the peer's.
+    if (!this.#source.admits(address, port)) return this.#ignore();
+    const sizeBytes = this.#srtp === undefined ? datagram.length : this.#srtp.unprotect(datagram);
     const header = this.#header;
-    if (!this.#source.admits(address, port) || !readRtpHeader(datagram, header)) return this.#ignore();
+    if (sizeBytes === 0) return this.#refuse();
+    if (!readRtpHeader(datagram, header, sizeBytes)) return this.#ignore();
     const { payloadType } = header;
     const known =
       payloadType === session.payloadTypeReceive || payloadType === session.dtmfPayloadTypeReceive;
@@ -198,6 +208,12 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#packetsIgnored++;
   }
 
+  #refuse(): void {
+    if (this.#srtp!.accepted > 0 || this.#srtp!.forged !== forgedNoticed) return;
+    const message = `${forgedNoticed} packets came and the key that the peer named opens none of them`;
+    this.#options.emit({ type: 'notice', endpointId: this.endpointId, code: 'SRTPKEY', message });
+  }
+
   // ---- Down: source → phone ----------------------------------------------------------------------------------
 
   playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
@@ -222,7 +238,9 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (payloadBytes === 0) return this.#sender.skip(this.#frameTicks);
     const { payloadTypeSend } = this.#session;
     this.#sender.writeAudioHeader(packet, 0, payloadTypeSend, payloadBytes, this.#frameTicks, nowMs);
-    this.#socket!.send(packet, 0, rtpHeaderBytes + payloadBytes, this.#source.port, this.#source.address);
+    const bareBytes = rtpHeaderBytes + payloadBytes;
+    const sizeBytes = this.#srtp === undefined ? bareBytes : this.#srtp.protect(packet, bareBytes);
+    if (sizeBytes > 0) this.#socket!.send(packet, 0, sizeBytes, this.#source.port, this.#source.address);
   }
 
   /** Too late to be sent: the audio is given up, so that the call is not late for good. */
@@ -253,6 +271,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     const resumes = !this.#receives;
     this.#useCodec(session.codec);
     this.#session = session;
+    this.#srtp = session.srtp && new SrtpSession(session.srtp, this.#srtp);
     this.#receives = session.direction === 'sendrecv' || session.direction === 'recvonly';
     this.#sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
     this.#source.expect(session.remote, session.symmetric);
@@ -270,6 +289,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#coders?.close();
     this.#coders = coders;
     this.#samplesReceived = 0;
+    this.#before.packetsLate += this.#jitterBuffer.packetsLate;
+    this.#jitterBuffer = new JitterBuffer({ payloadBytesMax: coders.receivedBytesMax });
     if (coders.codec.rtpClockRateHz !== this.#rtpClockRateHz) this.#changeClock(coders.codec.rtpClockRateHz);
     for (const sink of this.#sinks) sink.plug(this.#format(coders));
   }
@@ -279,7 +300,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.ptimeMs = this.#coders!.ptimeMs(this.#session!.ptimeMs);
     this.#frameSamples = (encoder.sampleRateHz * this.ptimeMs) / 1000;
     this.#frameTicks = (codec.rtpClockRateHz * this.ptimeMs) / 1000;
-    this.#packet = new Uint8Array(rtpHeaderBytes + codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20));
+    const payloadBytesMax = codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20);
+    this.#packet = new Uint8Array(rtpHeaderBytes + payloadBytesMax + srtpGrowthBytesMax);
   }
 
   /** Same SSRC, sequence and counters, another unit of time. */
@@ -303,8 +325,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (session === undefined || this.#closed) return;
     const expected = this.#source.locked ? this.#source.address : session.remoteRtcp.address;
     if (address !== expected) return this.#ignore();
+    const sizeBytes = this.#srtp === undefined ? datagram.length : this.#srtp.unprotectRtcp(datagram);
+    if (sizeBytes === 0) return;
     try {
-      this.#rtcp.receive(datagram, nowMs);
+      this.#rtcp.receive(datagram.subarray(0, sizeBytes), nowMs);
     } catch {
       return this.#ignore();
     }
@@ -312,9 +336,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (this.#source.address !== session.remote.address) this.#rtcpPort = port;
   }
 
-  #sendRtcp(report: Uint8Array): void {
+  #sendRtcp(plain: Uint8Array): void {
     const session = this.#session;
-    if (session === undefined) return;
+    const report = this.#srtp === undefined ? plain : this.#srtp.protectRtcp(plain);
+    if (session === undefined || report === undefined) return;
     const learned = this.#source.address !== session.remote.address;
     const address = learned ? this.#source.address : session.remoteRtcp.address;
     if (session.rtcpMux) this.#socket?.send(report, 0, report.length, this.#source.port, address);
@@ -367,8 +392,9 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
       bytesSent: this.#sender.octetCount,
       packetsLost: this.#before.packetsLost + this.#reception.packetsLost,
       packetsDuplicate: this.#before.packetsDuplicate + this.#reception.packetsDuplicate,
-      packetsLate: this.#jitterBuffer.packetsLate,
+      packetsLate: this.#before.packetsLate + this.#jitterBuffer.packetsLate,
       packetsIgnored: this.#packetsIgnored,
+      packetsRefused: this.#srtp?.refused ?? 0,
       jitterMs: this.#reception.jitterMs,
       rttMs: this.#rtcp.rttMs,
       packetsLostRemote: this.#rtcp.packetsLostRemote,
@@ -380,9 +406,12 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   close(nowMs: number): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#session !== undefined) this.#sendRtcp(this.#rtcp.bye(nowMs));
-    this.#socket?.close();
-    this.#rtcpSocket?.close();
-    this.#coders?.close();
+    try {
+      if (this.#session !== undefined) this.#sendRtcp(this.#rtcp.bye(nowMs));
+    } finally {
+      this.#socket?.close();
+      this.#rtcpSocket?.close();
+      this.#coders?.close();
+    }
   }
 }
