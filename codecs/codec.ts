@@ -1,7 +1,8 @@
 /** What every codec offers to the media path. PCM is signed 16-bit, mono, host order, in `Int16Array`s.
  *  Nothing here allocates per packet: the caller brings the buffers. */
 
-export type CodecName = 'pcmu' | 'pcma' | 'g722' | 'opus' | 'l16';
+/** `l16` has 16 kHz, `l16-8000` what its name says. */
+export type CodecName = 'pcmu' | 'pcma' | 'g722' | 'opus' | 'l16' | 'l16-8000';
 
 export interface AudioEncoder {
   /** PCM rate that `encode` wants. */
@@ -53,7 +54,10 @@ export interface Codec {
   readonly channels: number;
   /** Longest payload of 20 ms. */
   readonly payloadBytesMax: number;
-  /** `sampleRateHz` is a wish: a codec with one PCM rate ignores it, so read the rate that came of it. */
-  createEncoder(sampleRateHz?: number): AudioEncoder;
+  /** Parameters that we write into our offers and answers. */
+  readonly fmtp?: string;
+  /** `sampleRateHz` is a wish: a codec with one PCM rate ignores it, so read the rate that came of it. `fmtpRemote` is
+   *  the parameters that the peer wrote for what it receives. */
+  createEncoder(sampleRateHz?: number, fmtpRemote?: string): AudioEncoder;
   createDecoder(sampleRateHz?: number): AudioDecoder;
 }

@@ -2,6 +2,7 @@
 
 import { createRequire } from 'node:module';
 import type { AudioDecoder, AudioEncoder, Codec } from './codec.ts';
+import { opusFmtpLocal, parseOpusFmtp } from './opus-fmtp.ts';
 import { opusFrameMs, opusPacketMs } from './opus-packet.ts';
 
 /** What this uses of the module's class. One object holds an encoder and a decoder, each made at its first use. */
@@ -41,6 +42,7 @@ export function opusUnavailableReason(): string | undefined {
 /** Requests of opus_defines.h that set something. The module passes every value on by value, so a request that gets
  *  something would write through it as if it were a pointer: none of those may ever join. */
 const SET_BITRATE = 4002;
+const SET_VBR = 4006;
 const SET_COMPLEXITY = 4010;
 const SET_INBAND_FEC = 4012;
 const SET_PACKET_LOSS_PERCENT = 4014;
@@ -50,6 +52,9 @@ const RESET_STATE = 4028;
 const NATIVE_RATES_HZ = [8000, 12_000, 16_000, 24_000, 48_000];
 const ENCODED_FRAMES_MS = [2.5, 5, 10, 20, 40, 60];
 const PACKET_MS_MAX = 120;
+const bitrateDefault = 32_000;
+/** What in-band FEC is prepared for where the peer can use it. Without any loss to prepare for libopus sends none. */
+const fecLossPercent = 5;
 
 /** Concealment is left at libopus' own level for so long, and then goes down to silence. */
 const CONCEAL_STEADY_MS = 60;
@@ -66,6 +71,7 @@ export interface OpusEncoderOptions {
   /** The loss that in-band FEC prepares for. */
   readonly packetLossPercent?: number;
   readonly dtx?: boolean;
+  readonly constantBitrate?: boolean;
 }
 
 /** Idle native objects by rate. The module cannot destroy one: an object that is left behind holds 30 to 60 KB that
@@ -109,7 +115,8 @@ class OpusEncoder implements AudioEncoder {
     this.sampleRateHz = nativeRateHz(options.sampleRateHz);
     const native = encoderPool.take(this.sampleRateHz);
     native.applyEncoderCTL(RESET_STATE, 0);
-    native.applyEncoderCTL(SET_BITRATE, options.bitrate ?? 32_000);
+    native.applyEncoderCTL(SET_BITRATE, options.bitrate ?? bitrateDefault);
+    native.applyEncoderCTL(SET_VBR, options.constantBitrate === true ? 0 : 1);
     native.applyEncoderCTL(SET_COMPLEXITY, options.complexity ?? 5);
     native.applyEncoderCTL(SET_INBAND_FEC, options.inbandFec === true ? 1 : 0);
     native.applyEncoderCTL(SET_PACKET_LOSS_PERCENT, options.packetLossPercent ?? 0);
@@ -252,6 +259,26 @@ export function createOpusEncoder(options: OpusEncoderOptions): AudioEncoder {
   return new OpusEncoder(options);
 }
 
+/** An encoder that does what the peer's SDP asks for: no wider than it can play, no more bits than it wants. */
+function createEncoderFor(sampleRateHz: number | undefined, fmtpRemote: string | undefined): AudioEncoder {
+  const remote = parseOpusFmtp(fmtpRemote);
+  const wishedHz = nativeRateHz(sampleRateHz);
+  const playableHz = NATIVE_RATES_HZ.findLast((rateHz) => rateHz <= remote.maxPlaybackRateHz)!;
+  return new OpusEncoder({
+    sampleRateHz: Math.min(wishedHz, streamRateHz(playableHz)),
+    bitrate: Math.min(bitrateDefault, remote.maxAverageBitrate ?? bitrateDefault),
+    inbandFec: remote.inbandFec,
+    packetLossPercent: remote.inbandFec ? fecLossPercent : 0,
+    dtx: remote.dtx,
+    constantBitrate: remote.constantBitrate,
+  });
+}
+
+/** 12 kHz is a rate of Opus and of nothing else here: the one below it can be resampled to. */
+function streamRateHz(rateHz: number): number {
+  return rateHz === 12_000 ? 8000 : rateHz;
+}
+
 /** Its encoders and decoders take a wish for 8, 12, 16, 24 or 48 kHz, so that no resampler is needed beside them. The
  *  RTP clock and the channels of the SDP are what RFC 7587 §7 prescribes, whatever the audio. */
 export const opus: Codec = {
@@ -262,6 +289,7 @@ export const opus: Codec = {
   sampleRateHz: 48_000,
   channels: 2,
   payloadBytesMax: 1276,
-  createEncoder: (sampleRateHz) => new OpusEncoder({ sampleRateHz }),
+  fmtp: opusFmtpLocal,
+  createEncoder: createEncoderFor,
   createDecoder: (sampleRateHz) => new OpusDecoder(sampleRateHz),
 };

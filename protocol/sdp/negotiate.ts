@@ -26,6 +26,8 @@ export interface Negotiated<C extends SdpCodec = SdpCodec> {
   readonly remoteRtcp: SdpAddress;
   readonly payloadTypeSend: number;
   readonly payloadTypeReceive: number;
+  /** Parameters that the peer wrote for what we send. */
+  readonly fmtpRemote: string | undefined;
   readonly dtmfPayloadTypeSend: number | undefined;
   readonly dtmfPayloadTypeReceive: number | undefined;
   readonly ptimeMs: number;
@@ -72,6 +74,7 @@ export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPr
         remoteRtcp: rtcpMux ? audio.rtp : audio.rtcp,
         payloadTypeSend: format.payloadType,
         payloadTypeReceive: format.payloadType,
+        fmtpRemote: format.fmtp,
         dtmfPayloadTypeSend: dtmf,
         dtmfPayloadTypeReceive: dtmf,
         ptimeMs: choosePtime(audio, codec, local.ptimeMs),

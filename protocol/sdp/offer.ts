@@ -85,6 +85,7 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
       remoteRtcp: rtcpMux ? audio.rtp : audio.rtcp,
       payloadTypeSend: format.payloadType,
       payloadTypeReceive,
+      fmtpRemote: format.fmtp,
       dtmfPayloadTypeSend,
       dtmfPayloadTypeReceive:
         dtmfPayloadTypeSend === undefined ? undefined : assigned.dtmf.get(codec.rtpClockRateHz),
