@@ -95,7 +95,7 @@ export class RequestReceiver {
     const contentTypes = ['application/sdp'];
     if (!sessionMethod && body.length > 0) contentTypes.push(ownType.trim().toLowerCase());
     return {
-      methodsAllowed: [...allow, ...this.#options.methodsServed],
+      methodsAllowed: this.#methodsAllowed,
       extensions: supported,
       contentTypes,
     };
