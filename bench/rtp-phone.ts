@@ -30,6 +30,8 @@ export class RtpPhone {
   readonly #ear: Ear;
   #open = true;
   #connected = false;
+  /** What comes from elsewhere was meant for a call that had our port before us. */
+  #remotePort = 0;
 
   readonly #packet: Buffer;
   /** The part of it that was sent last; made anew only where the size changes. */
@@ -66,7 +68,7 @@ export class RtpPhone {
     if (this.#frame % framesPerMarker === 1) this.#frame++;
     this.#sequence = (call * 7919) & 0xffff;
     this.#timestamp = (call * 104_729) >>> 0;
-    socket.on('message', (datagram) => this.#receive(datagram));
+    socket.on('message', (datagram, from) => this.#receive(datagram, from.port));
     // A port that was closed under us (ICMP) shows in the counters of what did not come.
     socket.on('error', () => {});
   }
@@ -91,6 +93,7 @@ export class RtpPhone {
   connect(address: string, port: number): Promise<void> {
     return new Promise((resolve) => {
       if (!this.#open) return;
+      this.#remotePort = port;
       this.#socket.connect(port, address, () => {
         this.#connected = true;
         resolve();
@@ -142,12 +145,13 @@ export class RtpPhone {
     this.#socket.close();
   }
 
-  #receive(datagram: Buffer): void {
+  #receive(datagram: Buffer, fromPort: number): void {
     if (!this.#open) return;
     const { measures, voice } = this.#context;
     const packets = measures.packets;
     const nowMs = this.#context.now();
     if (
+      fromPort !== this.#remotePort ||
       datagram.length < HEADER_BYTES ||
       datagram[0]! >> 6 !== 2 ||
       (datagram[1]! & 0x7f) !== voice.payloadType
