@@ -76,7 +76,12 @@ class ThreadPool implements MediaPool {
   }
 
   async start(): Promise<void> {
-    await Promise.all(this.#settings.map((_settings, worker) => this.#startWorker(worker)));
+    try {
+      await Promise.all(this.#settings.map((_settings, worker) => this.#startWorker(worker)));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   openGroup(receive: (event: MediaEvent) => void): MediaGroup {

@@ -162,7 +162,16 @@ class WebSocketClient implements StreamSocket {
       // A connection that never came may leave `ws` without anything to close.
       this.#socket?.destroy();
     } else {
+      this.#sendClose(code, reason);
+    }
+  }
+
+  #sendClose(code: number, reason: string): void {
+    try {
       this.#webSocket?.close(code, reason);
+    } catch {
+      // A code or a reason that no close frame can carry: better gone without one than never.
+      this.#webSocket?.terminate();
     }
   }
 

@@ -435,6 +435,17 @@ describe('a stream socket and a hostile server', () => {
     expect(performance.now() - startedMs).toBeGreaterThan(1000);
   });
 
+  it.each([
+    ['a code', 1006, ''],
+    ['a reason', 1000, 'x'.repeat(200)],
+  ])('is gone also where %s cannot be sent', async (_name, code, reason) => {
+    const url = await rawServer(upgradeThen(Buffer.alloc(0), (socket) => socket.resume()));
+    const { socket, opened, ended } = openClient(url);
+    await opened;
+    socket.close(code, reason);
+    expect(await ended).toEqual({ cause: 'local' });
+  });
+
   it('answers pings, and does not drown in them', async () => {
     const pings = Buffer.concat(Array.from({ length: 5000 }, () => frame(0x89, 'x'.repeat(100))));
     const url = await rawServer(upgradeThen(pings, (socket) => socket.pause()));
