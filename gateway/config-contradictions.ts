@@ -1,4 +1,5 @@
 import type { SchemaPath } from '../protocol/schema-check.ts';
+import { parseUri } from '../protocol/sip/uri.ts';
 import { connectStreamProblems } from '../protocol/svaml/connect-stream.ts';
 import type { Config } from './config-schema.ts';
 import { parseHttpListener, parseSipListener } from './listen-address.ts';
@@ -19,6 +20,8 @@ const rules: readonly { readonly reads: readonly string[]; find(config: Config):
   { reads: ['sip.listen', 'rtp.ports'], find: listenersAmongRtpPorts },
   { reads: ['rtp.codecs'], find: ({ rtp }) => doubles(rtp.codecs, (index) => ['rtp', 'codecs', index]) },
   { reads: ['applications'], find: applicationKeys },
+  { reads: ['sip.auth'], find: userNames },
+  { reads: ['trunks', 'sip.listen'], find: trunksOneByOne },
   { reads: ['routes'], find: longCallHeaders },
 ];
 
@@ -50,6 +53,12 @@ export function findConfigWarnings(config: Config): string[] {
   if (http !== undefined && !/^127\.|^::1$/.test(http.address) && config.applications.length === 0) {
     warnings.push(
       `http.listen ${config.http.listen} can be reached from outside, but without applications only /healthz and /readyz answer there`,
+    );
+  }
+  const { sip, trunks } = config;
+  if (trunks.length > 0 && sip.auth !== undefined && (sip.allow === undefined || sip.auth.required)) {
+    warnings.push(
+      'sip.auth asks every caller for digest, also the trunks, which will not answer; list their addresses in sip.allow, with sip.auth.required false',
     );
   }
   const routes = config.routes ?? [];
@@ -148,6 +157,39 @@ function applicationKeys({ applications }: Config): Contradiction[] {
     applications.map(({ key }) => key),
     (index) => ['applications', index, 'key'],
   );
+}
+
+function userNames({ sip }: Config): Contradiction[] {
+  const users = sip.auth?.users ?? [];
+  return doubles(
+    users.map(({ username }) => username),
+    (index) => ['sip', 'auth', 'users', index, 'username'],
+  );
+}
+
+function trunksOneByOne({ trunks, sip }: Config): Contradiction[] {
+  const datagrams = sip.listen.some((text) => parseSipListener(text)?.protocol === 'udp');
+  const problems = doubles(
+    trunks.map(({ name }) => name),
+    (index) => ['trunks', index, 'name'],
+  );
+  for (const [index, { uri, username, password, register }] of trunks.entries()) {
+    const { scheme, parameters } = parseUri(uri);
+    if (username === undefined && (register || password !== undefined)) {
+      const found = `${register ? 'register: true' : 'a password'} without username`;
+      problems.push({ path: ['trunks', index], found, expected: 'a username', advice: 'add `username`' });
+    }
+    const overUdp = scheme === 'sip' && /^(?:udp)?$/i.test(parameters.get('transport') ?? '');
+    if (overUdp && !datagrams) {
+      problems.push({
+        path: ['trunks', index, 'uri'],
+        found: `${JSON.stringify(uri)} (udp) without a udp listener`,
+        expected: 'one among sip.listen, which the trunk is called from',
+        advice: 'add `udp:0.0.0.0:5060` to sip.listen, or `;transport=tcp` to the uri',
+      });
+    }
+  }
+  return problems;
 }
 
 function doubles(values: readonly string[], pathOf: (index: number) => SchemaPath): Contradiction[] {

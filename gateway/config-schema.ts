@@ -1,12 +1,15 @@
 import { isIP } from 'node:net';
 import { type Static, Type } from 'typebox';
 import type { CodecName } from '../codecs/codec.ts';
+import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { DeepReadonly, Formats } from '../protocol/schema-check.ts';
+import { parseUri } from '../protocol/sip/uri.ts';
 import { connectStreamSchema } from '../protocol/svaml/connect-stream.ts';
 import { svamlFormats } from '../protocol/svaml/formats.ts';
 import { parseHttpListener, parseSipListener } from './listen-address.ts';
 import { logLevels } from './log.ts';
 import { parseEndpointPattern } from './routing/endpoint-pattern.ts';
+import { isAddressRange } from './signaling/address-ranges.ts';
 
 /** What the texts in the configuration must look like. */
 export const configFormats: Formats = {
@@ -26,13 +29,17 @@ export const configFormats: Formats = {
   'ip-address': { expected: 'an IPv4 or IPv6 address', accepts: (text) => isIP(text) !== 0 },
   'ip-range': {
     expected: 'an address or a range such as 10.0.0.0/8',
-    accepts: (text) => /^[0-9a-f:.]+(?:\/\d{1,3})?$/i.test(text) && isIP(text.replace(/\/.*/, '')) !== 0,
+    accepts: (text) => isAddressRange(text),
   },
   'http-url': {
     expected: 'an http:// or https:// URL',
     accepts: (text) => /^https?:\/\//i.test(text) && URL.canParse(text),
   },
-  'sip-uri': { expected: 'a sip: or sips: URI', accepts: (text) => /^sips?:[^\s]+$/i.test(text) },
+  realm: {
+    expected: 'text of 1 to 128 visible characters and spaces',
+    accepts: (text) => /^[^\p{C}]{1,128}$/u.test(text),
+  },
+  'sip-uri': { expected: 'a sip: or sips: URI', accepts: isSipUri },
   base64: {
     expected: 'base64 of at least 8 bytes (make one with `openssl rand -base64 32`)',
     accepts: (text) =>
@@ -48,6 +55,15 @@ export const configFormats: Formats = {
     accepts: (text) => /^[\x21-\x7e]{1,256}$/.test(text),
   },
 };
+
+function isSipUri(text: string): boolean {
+  try {
+    return parseUri(text).scheme !== 'tel';
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return false;
+  }
+}
 
 const text = (description: string, options: object = {}) =>
   Type.String({
@@ -93,23 +109,46 @@ const sip = Type.Object(
     auth: Type.Optional(
       Type.Object(
         {
-          realm: text('Realm of the digest challenge.', { default: 'callwire' }),
+          realm: formatted('realm', 'Realm of the digest challenge.', { default: 'callwire' }),
           users: Type.Array(
-            Type.Object({ username: text('Name.'), password: text('Password.', { secret: true }) }),
-            { default: [], description: 'Who may call.' },
+            Type.Object({
+              username: text('Name. It is also the address under which the phone registers.'),
+              password: text('Password.', { secret: true }),
+            }),
+            {
+              minItems: 1,
+              maxItems: 10_000,
+              expected: 'a list of 1 to 10000 users',
+              description: 'Who may call, and register a phone.',
+            },
           ),
           required: flag('Every call needs digest, also from `sip.allow`.', false),
         },
-        { ...later, description: 'Digest authentication of callers.' },
+        { description: 'Digest authentication of callers.' },
       ),
     ),
     allow: Type.Optional(
       Type.Array(formatted('ip-range', 'A range.'), {
-        ...later,
-        description: 'Sources that may call without digest; others are dropped silently.',
+        minItems: 1,
+        maxItems: 1_000,
+        expected: 'a list of 1 to 1000 ranges',
+        description:
+          'Sources that may call without digest. Others need digest where `sip.auth` is set, and hear nothing at all where it is not.',
       }),
     ),
   },
+    limits: Type.Object(
+      {
+        requestsPerSecond: number(
+          'Requests a second that one source may begin; those beyond it are dropped. 0: no limit. Not for loopback, nor for `sip.allow`.',
+          0,
+          1_000_000,
+          100,
+        ),
+        burst: whole('So many at once, before that counts.', 1, 1_000_000, 200),
+      },
+      { default: {} },
+    ),
   { default: {} },
 );
 
@@ -175,10 +214,10 @@ const applications = Type.Array(
 
 const trunk = Type.Object({
   name: text('Name of the trunk.'),
-  uri: formatted('sip-uri', 'Where its calls go.'),
-  username: Type.Optional(text('User of the digest.')),
+  uri: formatted('sip-uri', 'Where its calls go, and where to register: sip:HOST:PORT;transport=udp.'),
+  username: Type.Optional(text('User of the digest, and of the address that is registered.')),
   password: Type.Optional(text('Password of the digest.', { secret: true })),
-  register: flag('Register with it.', false),
+  register: flag('Register there, so that its calls come to us.', false),
 });
 
 const route = Type.Object({
@@ -242,7 +281,12 @@ export const configSchema = Type.Object({
     { default: {} },
   ),
   applications,
-  trunks: Type.Optional(Type.Array(trunk, { ...later, description: 'Where calls can be placed.' })),
+  trunks: Type.Array(trunk, {
+    default: [],
+    maxItems: 1_000,
+    expected: 'a list of at most 1000 trunks',
+    description: 'Carriers and PBXs. List the addresses of theirs in `sip.allow` where `sip.auth` is set.',
+  }),
   routes: Type.Optional(
     Type.Array(route, {
       maxItems: 10_000,

@@ -129,8 +129,13 @@ function check(layers: ConfigLayers): { config: Config; problems: ConfigProblem[
   };
 }
 
-function holdsSecrets({ applications, routes = [] }: Config): boolean {
-  return applications.length > 0 || routes.some(({ action }) => action.authorization !== undefined);
+function holdsSecrets({ applications, routes = [], sip, trunks }: Config): boolean {
+  return (
+    applications.length > 0 ||
+    sip.auth !== undefined ||
+    trunks.some(({ password }) => password !== undefined) ||
+    routes.some(({ action }) => action.authorization !== undefined)
+  );
 }
 
 function withFiles(config: Config, directory: string): Config {

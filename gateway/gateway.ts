@@ -13,8 +13,11 @@ import { createMediaPool, type MediaPool, type MediaReport, type MediaSettings }
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Network, systemNetwork } from './network.ts';
 import { createRouter } from './routing/router.ts';
+import type { RegistrationView } from './signaling/registrar.ts';
 import type { UserAgent, UserAgentHandlers } from './signaling/session.ts';
+import type { TrunkView } from './signaling/trunks.ts';
 import { createUserAgent } from './signaling/user-agent.ts';
+import { SipPeers } from './sip-peers.ts';
 
 /** What the gateway touches of the world; tests bring a fake clock and a network in memory. */
 export interface GatewayIo {
@@ -37,6 +40,10 @@ export interface Gateway {
   /** What is open below: all zero when every call has left nothing behind. */
   counts(): ReturnType<UserAgent['counts']> & { readonly calls: number };
   mediaReport(): Promise<MediaReport>;
+  /** Phones that registered with us. */
+  registrations(): RegistrationView[];
+  /** The trunks of the configuration, and whether they are registered. */
+  trunks(): TrunkView[];
   /** Takes no new calls, lets live ones go on for up to `limitMs`, ends the rest, closes. */
   drain(limitMs: number): Promise<void>;
   /** Ends every call and closes at once. */
@@ -129,6 +136,7 @@ class RunningGateway implements Gateway {
     this.#pool = pool;
     this.#registry = registry;
     this.#metrics = metrics;
+  #peers: SipPeers | undefined;
   }
 
   async listen(config: Config): Promise<void> {
@@ -140,7 +148,16 @@ class RunningGateway implements Gateway {
       externalAddress: config.sip.externalAddress,
       userAgentName: 'Callwire',
       ...(this.#io.localAddressFor && { localAddressFor: this.#io.localAddressFor }),
-      handlers: this.#signaling(),
+      handlers: {
+        ...this.#signaling(),
+        requestedOutside: (request, source) => peers.receive(request, source),
+      },
+    const peers = new SipPeers({
+      config,
+      clock: this.#io.clock,
+      log: this.#io.log,
+      metrics: this.#metrics,
+    });
     });
     this.#http = await startHttpServer({
       listen: parseHttpListener(config.http.listen)!,
@@ -148,9 +165,13 @@ class RunningGateway implements Gateway {
       applications: config.applications,
       metrics: this.#metrics,
       log: this.#io.log,
+      access: peers.access,
+      methodsServed: peers.methodsServed,
       view: {
         calls: () => this.calls(),
         hangup: (callId) => this.hangup(callId),
+    this.#peers = peers;
+    peers.start(this.#userAgent);
         drain: () => this.#registry.startDraining(),
         state: () => (this.#registry.draining ? 'draining' : 'ready'),
         workers: async () => (await this.#pool.report()).workers,
@@ -209,6 +230,14 @@ class RunningGateway implements Gateway {
       this.#state = 'draining';
       this.#registry.startDraining();
       this.#io.log.info({ calls: this.#registry.size, limitMs }, 'draining');
+  registrations(): RegistrationView[] {
+    return this.#peers?.registrations() ?? [];
+  }
+
+  trunks(): TrunkView[] {
+    return this.#peers?.trunks() ?? [];
+  }
+
     }
     await this.#within(limitMs, this.#registry.whenIdle());
     await this.close();
@@ -223,7 +252,11 @@ class RunningGateway implements Gateway {
     this.#state = 'draining';
     this.#registry.startDraining();
     this.#registry.endAll('shutdown');
-    await this.#within(farewellMs, this.#whenQuiet());
+    const farewells = [this.#whenQuiet(), this.#peers?.close()];
+    await this.#within(
+      farewellMs,
+      Promise.all(farewells).then(() => {}),
+    );
     await this.#userAgent?.close();
     await this.#http?.close();
     await this.#pool.close();

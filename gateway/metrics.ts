@@ -22,6 +22,10 @@ export interface Metrics {
   sipMessage(method: string, direction: 'in' | 'out'): void;
   /** Anything dropped or refused, by its code: `no-route`, `bad-request-line`, `draining`. */
   counted(code: string): void;
+  /** Bindings of phones that registered with us. */
+  phonesRegistered(count: number): void;
+  /** `trunk` is a name of the configuration. */
+  trunkRegistered(trunk: string, registered: boolean): void;
   /** INVITE received to 200 sent. */
   setupSeconds(seconds: number): void;
   /** What the media workers report, in the order of their numbers. Call it just before `text()`.
@@ -70,6 +74,17 @@ export function createMetrics({ process = false }: MetricsOptions = {}): Metrics
     labelNames: ['reason'],
     registers,
   });
+  const phones = new Gauge({
+    name: 'callwire_registrations',
+    help: 'Contacts of phones that are registered here.',
+    registers,
+  });
+  const trunks = new Gauge({
+    name: 'callwire_trunk_registered',
+    help: '1 while the registration at that trunk holds.',
+    labelNames: ['trunk'],
+    registers,
+  });
   const setup = new Histogram({
     name: 'callwire_setup_seconds',
     help: 'From the INVITE to its 200 OK.',
@@ -92,6 +107,8 @@ export function createMetrics({ process = false }: MetricsOptions = {}): Metrics
       if (!codes.has(code) && codes.size < codesMax) codes.add(code);
       refused.inc({ reason: codes.has(code) ? code : 'other' });
     },
+    phonesRegistered: (count) => phones.set(count),
+    trunkRegistered: (trunk, registered) => trunks.set({ trunk }, registered ? 1 : 0),
     setupSeconds: (seconds) => setup.observe(seconds),
     workers: (counters, placed) => totals.take(counters, placed),
     text: async () => `${await registry.metrics()}\n${totals.latenessText()}`,

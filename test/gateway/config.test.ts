@@ -39,7 +39,11 @@ describe('without any configuration', () => {
     const config = await loadConfig({ env: {}, directory: join(directory, 'nowhere') });
     expect(config).toEqual({
       node: { id: expect.stringMatching(/^gw-[0-9a-f]{6}$/) },
-      sip: { listen: ['udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'], maxCalls: 2000 },
+      sip: {
+        listen: ['udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'],
+        maxCalls: 2000,
+        limits: { requestsPerSecond: 100, burst: 200 },
+      },
       rtp: {
         address: '0.0.0.0',
         ports: [10_000, 19_999],
@@ -51,6 +55,7 @@ describe('without any configuration', () => {
       media: { workers: expect.any(Number) },
       http: { listen: '127.0.0.1:8080' },
       applications: [],
+      trunks: [],
       stream: {
         answerTimeoutMs: 10_000,
         connectTimeoutMs: 5_000,
@@ -178,7 +183,7 @@ describe('the environment', () => {
     {
       env: { CALLWIRE_SIP: '{' },
       problem:
-        'CALLWIRE_SIP: sip: found "{", expected a mapping with listen, tls, externalAddress, maxCalls, auth and allow',
+        'CALLWIRE_SIP: sip: found "{", expected a mapping with listen, tls, externalAddress, maxCalls, auth, allow and limits',
     },
   ])('is named where it is wrong: $env', async ({ env, problem }) => {
     expect(await problemsOf(load('', { env }))).toEqual([problem]);
