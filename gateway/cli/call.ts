@@ -1,5 +1,6 @@
-import { codecs as catalogue } from '../../codecs/catalogue.ts';
+import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
 import type { CodecName } from '../../codecs/codec.ts';
+import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
 import { errorMessage } from '../errors.ts';
 import { levelDbfs, measureEcho } from '../phone/audio-measures.ts';
@@ -89,15 +90,15 @@ function checkUsage(target: string, flags: CallFlags): void {
 function readCodecs(list: string): CodecName[] {
   return list.split(',').map((text) => {
     const name = text.trim().toLowerCase();
-    const codec = catalogue.find((known) => known.name === name);
+    const codec = codecNamed(name as CodecName);
     if (codec === undefined)
-      throw new UsageError(`--codec: found '${name}', expected one of ${catalogueNames().join(', ')}`);
+      throw new UsageError(`--codec: found '${name}', expected one of ${codecNames().join(', ')}`);
     return codec.name;
   });
 }
 
-function catalogueNames(): string[] {
-  return catalogue.map(({ name }) => name);
+function codecNames(): string[] {
+  return [...catalogue.map(({ name }) => name), 'l16', 'l16-8000'];
 }
 
 function durationMsOf({ duration, dtmf = '' }: CallFlags, play: Recording | undefined): number {

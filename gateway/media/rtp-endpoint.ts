@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import type { CodecName } from '../../codecs/codec.ts';
 import { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
 import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
 import { Reception } from '../../protocol/rtp/reception.ts';
@@ -269,7 +268,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
    *  `RangeError` for a codec that this build does not have. */
   setSession(session: RtpSession, nowMs: number): void {
     const resumes = !this.#receives;
-    this.#useCodec(session.codec);
+    this.#useCodec(session);
     this.#session = session;
     this.#srtp = session.srtp && new SrtpSession(session.srtp, this.#srtp);
     this.#receives = session.direction === 'sendrecv' || session.direction === 'recvonly';
@@ -283,9 +282,9 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#setFrame();
   }
 
-  #useCodec(name: CodecName): void {
-    if (this.#coders?.serves(name, this.#sourceRateHz)) return;
-    const coders = new CoderPair(name, this.#sourceRateHz);
+  #useCodec(session: CoderSession): void {
+    if (this.#coders?.serves(session, this.#sourceRateHz)) return;
+    const coders = new CoderPair(session, this.#sourceRateHz);
     this.#coders?.close();
     this.#coders = coders;
     this.#samplesReceived = 0;
@@ -362,7 +361,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#playout = new Playout(format);
     this.#sourceRateHz = format.sampleRateHz;
     if (this.#session === undefined) return;
-    this.#useCodec(this.#session.codec);
+    this.#useCodec(this.#session);
     this.#setFrame();
   }
 

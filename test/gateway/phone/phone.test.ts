@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { codecNamed } from '../../../codecs/catalogue.ts';
+import type { CodecName } from '../../../codecs/codec.ts';
 import { measureTone, toneLevel } from '../../../codecs/goertzel.ts';
 import { measureEcho } from '../../../gateway/phone/audio-measures.ts';
 import {
@@ -287,8 +288,12 @@ describe('a call that does not come about', () => {
 
   test('a codec that this build lacks is named', async () => {
     const line = await open();
-    await expect(line.call({ codecs: ['l16'] })).rejects.toThrow('codec l16 is not in this build');
-    expect(() => line.callee.answerCalls({ codecs: ['l16'] })).toThrow('codec l16 is not in this build');
+    await expect(line.call({ codecs: ['gsm' as CodecName] })).rejects.toThrow(
+      'codec gsm is not in this build',
+    );
+    expect(() => line.callee.answerCalls({ codecs: ['gsm' as CodecName] })).toThrow(
+      'codec gsm is not in this build',
+    );
     await expect(line.call({ target: 'nonsense' })).rejects.toThrow();
   });
 });
