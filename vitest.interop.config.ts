@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/interop/**/*.test.ts'],
     testTimeout: 120_000,
+    hookTimeout: 60_000,
     fileParallelism: false,
     reporters: ['verbose'],
   },

@@ -1,24 +1,31 @@
 import { createSocket } from 'node:dgram';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 
-/** A port of 127.0.0.1 where nobody listens, over UDP and over TCP, with the next one free over UDP as well: for
- *  programs that cannot be told to let the system choose. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const server = await listen();
-    const { port } = server.address() as { port: number };
-    const free = port > 20_000 && port < 65_000 && (await isUdpFree(port)) && (await isUdpFree(port + 1));
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
+const attemptsMax = 100;
+
+/** The first of `count` ports in a row on which nobody listens at 127.0.0.1, neither over UDP nor over TCP: for programs
+ *  that cannot be told to let the system choose. Somebody else may take one before it is used. */
+export async function freePort(count = 1): Promise<number> {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const first = await tryPort(0);
+    if (first === undefined || first < 20_000 || first + count > 65_000) continue;
+    let free = 0;
+    while (free < count && (await tryPort(first + free)) !== undefined && (await isUdpFree(first + free)))
+      free++;
+    if (free === count) return first;
   }
-  throw new Error('no free port found in 50 attempts');
+  throw new Error(`no ${count} free ports in a row found in ${attemptsMax} attempts`);
 }
 
-function listen(): Promise<Server> {
-  return new Promise((resolve, reject) => {
+/** The TCP port that was bound for a moment, undefined where that failed. */
+function tryPort(port: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => {
+      const { port: bound } = server.address() as { port: number };
+      server.close(() => resolve(bound));
+    });
   });
 }
 

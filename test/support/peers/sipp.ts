@@ -35,40 +35,52 @@ export interface SippRun {
 /** Runs a scenario; resolves with the messages that were exchanged. Rejects, with sipp's own words, where any call of
  *  it did not go exactly as the scenario says. */
 export async function runSipp(processes: Processes, run: SippRun): Promise<string> {
-  const { scenario, transport, gateway, to, calls = 1, callsPerSecond = 10, limitMs = 15_000 } = run;
+  const { scenario, limitMs = limitMsDefault } = run;
   const directory = mkdtempSync(join(tmpdir(), 'callwire-sipp-'));
   const file = (name: string): string => join(directory, name);
   writeFileSync(file('tone.raw'), tonePayload(run.codec ?? 'PCMU'));
   writeFileSync(file('scenario.xml'), fillIn(readScenario(scenario), valuesOf(run, file('tone.raw'))));
-  const port = await freePort();
-  const mediaPort = await freePort();
-  // biome-ignore format: an option and its value on a line
-  const options = [
-    '-sf', file('scenario.xml'),
-    '-s', to,
-    '-t', transport === 'tcp' ? 't1' : 'u1',
-    '-i', '127.0.0.1', '-p', String(port),
-    '-mi', '127.0.0.1', '-mp', String(mediaPort),
-    '-m', String(calls), '-r', String(callsPerSecond), '-l', String(calls),
-    '-d', String(run.pauseMs ?? 0),
-    '-trace_err', '-error_file', file('errors.log'),
-    '-trace_msg', '-message_file', file('messages.log'),
-    '-timeout', String(Math.ceil(limitMs / 1_000)), '-timeout_error',
-    '-nostdin',
-  ];
   try {
-    const { status, stderr } = await processes.run(sipp.path ?? 'sipp', [...options, gateway], {
-      cwd: directory,
-      limitMs: limitMs + 5_000,
-    });
-    const messages = readIfThere(file('messages.log'));
-    if (status === 0) return messages;
-    throw new Error(
-      `sipp ${scenario} ended with ${status}\n${tail(readIfThere(file('errors.log')) || stderr)}\n${tail(messages)}`,
-    );
+    for (let attempt = 1; ; attempt++) {
+      const options = optionsOf(run, await freePort(portsOf.all));
+      const { status, stderr } = await processes.run(sipp.path ?? 'sipp', options, {
+        cwd: directory,
+        limitMs: limitMs + 5_000,
+      });
+      const messages = readIfThere(file('messages.log'));
+      if (status === 0) return messages;
+      if (status === cannotBind && attempt < 3) continue;
+      const errors = readIfThere(file('errors.log')) || stderr;
+      throw new Error(`sipp ${scenario} ended with ${status}\n${tail(errors)}\n${tail(messages)}`);
+    }
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+const limitMsDefault = 15_000;
+/** Exit status: somebody took the port meanwhile. */
+const cannotBind = 254;
+/** Counted from the first: sipp binds audio, and two ports further video. */
+const portsOf = { sip: 0, media: 2, all: 6 };
+
+function optionsOf(run: SippRun, port: number): string[] {
+  const { calls = 1, callsPerSecond = 10, limitMs = limitMsDefault } = run;
+  // biome-ignore format: an option and its value on a line
+  return [
+    '-sf', 'scenario.xml',
+    '-s', run.to,
+    '-t', run.transport === 'tcp' ? 't1' : 'u1',
+    '-i', '127.0.0.1', '-p', String(port + portsOf.sip),
+    '-mi', '127.0.0.1', '-mp', String(port + portsOf.media),
+    '-m', String(calls), '-r', String(callsPerSecond), '-l', String(calls),
+    '-d', String(run.pauseMs ?? 0),
+    '-trace_err', '-error_file', 'errors.log',
+    '-trace_msg', '-message_file', 'messages.log',
+    '-timeout', String(Math.ceil(limitMs / 1_000)), '-timeout_error',
+    '-nostdin',
+    run.gateway,
+  ];
 }
 
 function valuesOf({ codec = 'PCMU', checks = {}, values = {} }: SippRun, rtp: string): Values {
@@ -77,6 +89,7 @@ function valuesOf({ codec = 'PCMU', checks = {}, values = {} }: SippRun, rtp: st
     payload: codec === 'PCMU' ? '0' : '8',
     rtp,
     branchOffset: '',
+    retrans: ' retrans="500"',
     headers: '',
     checks: checkActions(checks),
     ...values,

@@ -31,15 +31,16 @@ export interface HeardTone {
   readonly gapMsMax: number;
 }
 
-/** Left out of what is measured: the first and the last of a call, when it is being set up and cut. */
-const edgeMs = { first: 300, last: 200 };
+/** The first and the last of a call, when it is being set up and cut. */
+const callEdgesMs = { first: 300, last: 200 };
 
-export function measureToneWav(name: string, file: string): HeardTone {
+/** `edgesMs` are left out of what is measured, but not of `seconds`. */
+export function measureToneWav(name: string, file: string, edgesMs = callEdgesMs): HeardTone {
   const wav = parseWav(readFileSync(file));
   const { sampleRateHz } = wav;
   const pcm = mixDown(wav);
-  const from = Math.round((edgeMs.first * sampleRateHz) / 1_000);
-  const to = pcm.length - Math.round((edgeMs.last * sampleRateHz) / 1_000);
+  const from = Math.round((edgesMs.first * sampleRateHz) / 1_000);
+  const to = pcm.length - Math.round((edgesMs.last * sampleRateHz) / 1_000);
   const middle = pcm.subarray(from, Math.max(from, to));
   const search = { sampleRateHz, frequencyHz: toneHz };
   const { levelDb, gapMsMax } = measureTone(middle, search);
@@ -92,7 +93,7 @@ function isUnbroken({ gapMsMax, snrDb }: HeardTone): boolean {
 }
 
 /** `udp pcmu 16000 Hz: +0.05 dB, S/N 38 dB, no gap, 3.9 s` */
-function toneText({ name, levelDbChange, snrDb, gapMsMax, seconds }: HeardTone): string {
+export function toneText({ name, levelDbChange, snrDb, gapMsMax, seconds }: HeardTone): string {
   const sign = levelDbChange < 0 ? '' : '+';
   const gap = gapMsMax === 0 ? 'no gap' : `gap ${gapMsMax} ms`;
   return `${name}: ${sign}${levelDbChange.toFixed(2)} dB, S/N ${snrDb.toFixed(0)} dB, ${gap}, ${seconds.toFixed(1)} s`;
