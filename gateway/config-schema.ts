@@ -87,9 +87,8 @@ const certificate = {
 };
 const later = { later: true };
 
-/** What `rtp.codecs` may name. */
-const codecs = ['opus', 'g722', 'pcmu', 'pcma', 'l16'] as const satisfies readonly CodecName[];
-const codecsDefault: (typeof codecs)[number][] = ['opus', 'g722', 'pcmu', 'pcma'];
+/** Codecs that this build of the configuration knows, and the order in which they are offered. */
+const codecs: CodecName[] = ['pcmu', 'pcma'];
 
 const sip = Type.Object(
   {
@@ -137,7 +136,6 @@ const sip = Type.Object(
           'Sources that may call without digest. Others need digest where `sip.auth` is set, and hear nothing at all where it is not.',
       }),
     ),
-  },
     limits: Type.Object(
       {
         requestsPerSecond: number(
@@ -150,6 +148,7 @@ const sip = Type.Object(
       },
       { default: {} },
     ),
+  },
   { default: {} },
 );
 
@@ -178,18 +177,24 @@ const rtp = Type.Object(
         'Where audio is sent: off: where the SDP says; auto: where the first packets come from, if the SDP address cannot be right; on: always where the first packets come from.',
     }),
     timeout: number('No RTP for so many seconds ends the call; 0 never does.', 0, 86_400, 30),
-    srtp: Type.Enum(['off', 'optional', 'required'], {
+    srtp: Type.Enum(['off'], {
       default: 'off',
-      description:
-        'Encrypted RTP with keys in SDP (SDES): off: refused; optional: where the caller offers it; required: calls without it are refused with 488.',
+      later: ['optional', 'required'],
+      description: 'Encrypted RTP.',
     }),
-    codecs: Type.Array(Type.Enum([...codecs], { description: 'A codec.' }), {
-      minItems: 1,
-      expected: 'a list of at least one codec',
-      description:
-        "Codecs that are accepted. The offerer's order decides; this order is ours when we offer. Opus is left out, with a warning, where its native module is not there.",
-      default: codecsDefault,
-    }),
+    codecs: Type.Array(
+      Type.Enum(codecs as string[] as ['pcmu', 'pcma'], {
+        later: ['opus', 'g722', 'l16'],
+        description: 'A codec.',
+      }),
+      {
+        minItems: 1,
+        expected: 'a list of at least one codec',
+        description:
+          "Codecs that are accepted. The offerer's order decides; this order is ours when we offer.",
+        default: codecs,
+      },
+    ),
   },
   { default: {} },
 );

@@ -1,6 +1,6 @@
+import { codecNamed } from '../codecs/catalogue.ts';
 import type { Codec } from '../codecs/codec.ts';
 import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
-import { callCodecs, missingCodec } from './call-codecs.ts';
 import type { Call, CallContext } from './calls/call.ts';
 import { diceOf } from './calls/end-reason.ts';
 import { CallRegistry } from './calls/registry.ts';
@@ -62,10 +62,6 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     createMediaPool: (settings) => createMediaPool({ ...settings, log: io.log }),
     ...given,
   };
-  const codecs = callCodecs(config.rtp.codecs);
-  const missing = missingCodec(config.rtp.codecs);
-  if (missing !== undefined) io.log.warn({ codec: 'opus' }, missing);
-  io.log.info({ codecs: codecs.map(({ name }) => name) }, 'codecs of calls');
   const metrics = createMetrics();
   const pool = io.createMediaPool({
     workers: config.media.workers,
@@ -73,7 +69,7 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     rtpTimeoutMs: config.rtp.timeout * 1000,
   });
   await pool.start();
-  const registry = createRegistry(config, codecs, io, pool, metrics);
+  const registry = createRegistry(config, io, pool, metrics);
   const gateway = new RunningGateway(io, pool, registry, metrics);
   try {
     await gateway.listen(config);
@@ -84,13 +80,7 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
   return gateway;
 }
 
-function createRegistry(
-  config: Config,
-  codecs: readonly Codec[],
-  io: GatewayIo,
-  pool: MediaPool,
-  metrics: Metrics,
-): CallRegistry {
+function createRegistry(config: Config, io: GatewayIo, pool: MediaPool, metrics: Metrics): CallRegistry {
   const router = createRouter(config);
   const context: CallContext = {
     clock: io.clock,
@@ -99,7 +89,9 @@ function createRegistry(
     route: (party) => router.route(party),
     applicationKey: config.applications[0]?.key ?? '',
     sip: {
-      codecs,
+      codecs: config.rtp.codecs
+        .map((name) => codecNamed(name))
+        .filter((codec): codec is Codec => codec !== undefined),
       rtpAddress: config.rtp.address,
       externalAddress: config.sip.externalAddress,
       symmetric: config.rtp.symmetric,
@@ -135,6 +127,7 @@ class RunningGateway implements Gateway {
   readonly #registry: CallRegistry;
   readonly #metrics: Metrics;
   #userAgent: UserAgent | undefined;
+  #peers: SipPeers | undefined;
   #http: { readonly address: string; close(): Promise<void> } | undefined;
   #closing: Promise<void> | undefined;
   #state: Gateway['state'] = 'ready';
@@ -144,10 +137,15 @@ class RunningGateway implements Gateway {
     this.#pool = pool;
     this.#registry = registry;
     this.#metrics = metrics;
-  #peers: SipPeers | undefined;
   }
 
   async listen(config: Config): Promise<void> {
+    const peers = new SipPeers({
+      config,
+      clock: this.#io.clock,
+      log: this.#io.log,
+      metrics: this.#metrics,
+    });
     this.#userAgent = await createUserAgent({
       clock: this.#io.clock,
       network: this.#io.network,
@@ -155,31 +153,25 @@ class RunningGateway implements Gateway {
       listen: config.sip.listen.map((text) => parseSipListener(text)!),
       externalAddress: config.sip.externalAddress,
       userAgentName: 'Callwire',
+      access: peers.access,
+      methodsServed: peers.methodsServed,
       ...(this.#io.localAddressFor && { localAddressFor: this.#io.localAddressFor }),
       handlers: {
         ...this.#signaling(),
         requestedOutside: (request, source) => peers.receive(request, source),
       },
-    const peers = new SipPeers({
-      config,
-      clock: this.#io.clock,
-      log: this.#io.log,
-      metrics: this.#metrics,
     });
-    });
+    this.#peers = peers;
+    peers.start(this.#userAgent);
     this.#http = await startHttpServer({
       listen: parseHttpListener(config.http.listen)!,
       tls: config.http.tls,
       applications: config.applications,
       metrics: this.#metrics,
       log: this.#io.log,
-      access: peers.access,
-      methodsServed: peers.methodsServed,
       view: {
         calls: () => this.calls(),
         hangup: (callId) => this.hangup(callId),
-    this.#peers = peers;
-    peers.start(this.#userAgent);
         drain: () => this.#registry.startDraining(),
         state: () => (this.#registry.draining ? 'draining' : 'ready'),
         workers: async () => (await this.#pool.report()).workers,
@@ -229,6 +221,14 @@ class RunningGateway implements Gateway {
     return { calls: this.#registry.size, ...below };
   }
 
+  registrations(): RegistrationView[] {
+    return this.#peers?.registrations() ?? [];
+  }
+
+  trunks(): TrunkView[] {
+    return this.#peers?.trunks() ?? [];
+  }
+
   mediaReport(): Promise<MediaReport> {
     return this.#pool.report();
   }
@@ -238,14 +238,6 @@ class RunningGateway implements Gateway {
       this.#state = 'draining';
       this.#registry.startDraining();
       this.#io.log.info({ calls: this.#registry.size, limitMs }, 'draining');
-  registrations(): RegistrationView[] {
-    return this.#peers?.registrations() ?? [];
-  }
-
-  trunks(): TrunkView[] {
-    return this.#peers?.trunks() ?? [];
-  }
-
     }
     await this.#within(limitMs, this.#registry.whenIdle());
     await this.close();
