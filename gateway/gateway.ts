@@ -95,6 +95,7 @@ function createRegistry(config: Config, io: GatewayIo, pool: MediaPool, metrics:
       rtpAddress: config.rtp.address,
       externalAddress: config.sip.externalAddress,
       symmetric: config.rtp.symmetric,
+      srtp: config.rtp.srtp,
     },
     streamLimits: {
       connectTimeoutMs: config.stream.connectTimeoutMs,

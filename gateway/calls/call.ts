@@ -258,7 +258,12 @@ export class Call {
     const { sip, stream } = this.endpointIds;
     if (stream !== undefined) this.#group?.send({ type: 'bridge', a: sip, b: stream });
     this.#log.info(
-      { setupMs: this.#sinceStart(), codec: this.codec, sampleRateHz: this.sampleRateHz },
+      {
+        setupMs: this.#sinceStart(),
+        codec: this.codec,
+        sampleRateHz: this.sampleRateHz,
+        srtp: this.#sip?.srtpSuite,
+      },
       'call answered',
     );
     this.#handlers.answered(this);
@@ -393,6 +398,7 @@ function quality(rtp: RtpCounters | undefined, stream: StreamCounters | undefine
       packetsReceived: rtp.packetsReceived,
       packetsSent: rtp.packetsSent,
       packetsLost: rtp.packetsLost,
+      packetsRefused: rtp.packetsRefused,
       jitterMs: Math.round(rtp.jitterMs * 10) / 10,
       rttMs: rtp.rttMs,
     }),

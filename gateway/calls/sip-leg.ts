@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import type { Codec } from '../../codecs/codec.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { writeAnswer } from '../../protocol/sdp/answer.ts';
+import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
 import { type Negotiated, negotiate, warningValue } from '../../protocol/sdp/negotiate.ts';
 import { readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
 import { type RemoteMedia, readOffer } from '../../protocol/sdp/session-description.ts';
@@ -9,6 +10,7 @@ import type { SipHeader } from '../../protocol/sip/message.ts';
 import type { MediaEvent, RtpCounters } from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
 import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
+import { SrtpLocalKeys } from '../srtp-local-keys.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
 
 export interface SipLegSettings {
@@ -17,6 +19,7 @@ export interface SipLegSettings {
   readonly rtpAddress: string;
   readonly externalAddress: string | undefined;
   readonly symmetric: 'off' | 'auto' | 'on';
+  readonly srtp: SrtpPolicy;
 }
 
 export interface SipLegHandlers {
@@ -40,6 +43,7 @@ export class SipLeg {
   /** The caller's offer and what came of it; undefined until the ACK answers an offer of ours. */
   #offer: RemoteMedia | undefined;
   #negotiated: Negotiated<Codec> | undefined;
+  readonly #keys = new SrtpLocalKeys();
   #rtp: { readonly port: number; readonly rtcpPort: number } | undefined;
   #sessionId: number;
   #sessionVersion = 1;
@@ -66,12 +70,17 @@ export class SipLeg {
     this.#sessionId = options.sessionId;
     if (options.session.offer !== undefined) {
       this.#offer = readOffer(options.session.offer);
-      this.#negotiated = negotiate(this.#offer, { codecs: this.#settings.codecs });
+      this.#negotiated = negotiate(this.#offer, this.#settings);
     }
   }
 
   get codec(): string | undefined {
     return this.#negotiated?.codec.name;
+  }
+
+  /** Of SRTP; undefined for plain RTP. */
+  get srtpSuite(): string | undefined {
+    return this.#negotiated?.remoteKey?.key.suite;
   }
 
   /** Binds the RTP port; `opened` or `ended` follows. */
@@ -93,7 +102,7 @@ export class SipLeg {
   answer(headers: readonly SipHeader[] = []): void {
     if (this.#ended || this.#rtp === undefined) return;
     if (this.#offer !== undefined && this.#negotiated !== undefined) {
-      this.#localSdp = writeAnswer(this.#offer, this.#negotiated, this.#localMedia());
+      this.#localSdp = this.#writeAnswer(this.#offer, this.#negotiated);
       this.#startRtp();
     } else {
       this.#localSdp = writeOffer(this.#localOffer());
@@ -130,6 +139,9 @@ export class SipLeg {
         this.#handlers.told('caller audio started', {
           source: `${event.source.address}:${event.source.port}`,
         });
+        return;
+      case 'notice':
+        this.#handlers.told(event.message, { code: event.code });
         return;
       case 'rtpTimeout':
         this.#endedByPeer('rtpTimeout');
@@ -170,15 +182,16 @@ export class SipLeg {
     if (text === undefined) return { answer: this.#localSdp };
     try {
       const offer = readOffer(text);
-      const negotiated = negotiate(offer, { codecs: this.#settings.codecs });
+      const negotiated = negotiate(offer, this.#settings);
       this.#offer = offer;
       this.#negotiated = negotiated;
       this.#sessionVersion++;
-      this.#localSdp = writeAnswer(offer, negotiated, this.#localMedia());
+      this.#localSdp = this.#writeAnswer(offer, negotiated);
       this.#startRtp();
       this.#handlers.told('session changed by caller', {
         codec: negotiated.codec.name,
         direction: negotiated.direction,
+        srtp: this.srtpSuite,
       });
       return { answer: this.#localSdp };
     } catch (error) {
@@ -190,12 +203,17 @@ export class SipLeg {
   #startRtp(): void {
     const negotiated = this.#negotiated;
     if (negotiated === undefined) return;
-    const { codec, ...rest } = negotiated;
+    const { codec, lineIndex: _, remoteKey, ...rest } = negotiated;
+    const srtp = this.#keys.session(remoteKey);
     this.#media.send({
       type: 'setRtpSession',
       endpointId: this.endpointId,
-      session: { ...rest, codec: codec.name, symmetric: this.#settings.symmetric },
+      session: { ...rest, codec: codec.name, symmetric: this.#settings.symmetric, srtp },
     });
+  }
+
+  #writeAnswer(offer: RemoteMedia, negotiated: Negotiated<Codec>): string {
+    return writeAnswer(offer, negotiated, this.#localMedia(), this.#keys.answer(negotiated.remoteKey));
   }
 
   #sessionEnded(end: SessionEnd): void {
@@ -240,6 +258,8 @@ export class SipLeg {
       ptimeMs: 20,
       direction: 'sendrecv' as const,
       rtcpMux: false,
+      srtp: this.#settings.srtp,
+      crypto: this.#settings.srtp === 'off' ? [] : this.#keys.offer(),
     };
   }
 }

@@ -12,6 +12,7 @@ export interface CallReport {
   readonly endedBy: CallResult['endedBy'];
   readonly sipCallId: string;
   readonly codec: string | undefined;
+  readonly srtpSuite: string | undefined;
   readonly ringingMs: number | undefined;
   readonly setupMs: number | undefined;
   readonly durationMs: number;
@@ -70,7 +71,9 @@ export function callReportLines(report: CallReport): string[] {
 
   const rang = report.ringingMs === undefined ? '' : `, ringing after ${report.ringingMs} ms`;
   add('set-up', `${report.setupMs} ms${rang}`);
-  add('talked', `${(report.durationMs / 1_000).toFixed(1)} s in ${(report.codec ?? '').toUpperCase()}`);
+  const encrypted = report.srtpSuite === undefined ? '' : `, encrypted with ${report.srtpSuite}`;
+  const codec = (report.codec ?? '').toUpperCase();
+  add('talked', `${(report.durationMs / 1_000).toFixed(1)} s in ${codec}${encrypted}`);
   const lostRemote = report.packetsLostRemote > 0 ? `, ${report.packetsLostRemote} of them lost` : '';
   add('sent', `${report.packetsSent} packets${lostRemote}`);
   add(

@@ -16,6 +16,7 @@ import { onStopSignal } from './signals.ts';
 export interface CallFlags {
   readonly from?: string;
   readonly codec?: string;
+  readonly srtp?: SrtpPolicy;
   readonly play?: string;
   readonly tone?: number;
   readonly record?: string;
@@ -44,6 +45,7 @@ export async function runCall(target: string, flags: CallFlags, { out }: Command
     durationMs: durationMsOf(flags, play),
     ...(flags.from && { from: flags.from }),
     ...(codecs && { codecs }),
+    ...(flags.srtp && { srtp: flags.srtp }),
     ...(play && { play }),
     ...(flags.tone && { playTone: { frequencyHz: flags.tone, levelDbfs: toneLevelDbfs } }),
     ...(flags.dtmf && { dtmf: flags.dtmf }),

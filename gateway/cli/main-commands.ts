@@ -58,6 +58,11 @@ const addCall: AddCommand = (program, io, exit) => {
     .argument('<sip-uri>', 'whom to call, such as sip:echo@127.0.0.1:5060 or sip:echo@10.0.0.1;transport=tcp')
     .option('--from <uri>', 'who calls')
     .option('--codec <list>', 'codecs offered, in order, such as pcma,pcmu (default: all)')
+    .addOption(
+      new Option('--srtp [mode]', 'encrypt audio, with keys in SDP')
+        .choices(['off', 'optional', 'required'])
+        .preset('required'),
+    )
     .option('--play <wav>', 'what the phone says, once')
     .option('--tone <hz>', 'a tone instead, at -12 dBFS', readPositiveNumber)
     .option('--record <wav>', 'where what it hears goes')

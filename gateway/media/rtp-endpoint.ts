@@ -6,13 +6,13 @@ import { RtpSender } from '../../protocol/rtp/sender.ts';
 import { srtpGrowthBytesMax } from '../../protocol/rtp/srtp-keys.ts';
 import { TelephoneEventReceiver } from '../../protocol/rtp/telephone-event.ts';
 import type { UdpSocket } from '../network.ts';
+import { SrtpSession } from '../srtp-session.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
 import { CoderPair } from './coder-pair.ts';
 import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
 import { Playout } from './playout.ts';
 import { RtcpSession } from './rtcp-session.ts';
 import { SourceLock } from './source-lock.ts';
-import { SrtpSession } from './srtp-session.ts';
 import type { WheelMember } from './timing-wheel.ts';
 
 /** PCM of one packet, either way: a whole datagram of 8-bit samples fits. Shared by all endpoints of the thread, as

@@ -1,4 +1,6 @@
 import type { Codec, CodecName } from '../../codecs/codec.ts';
+import type { SrtpSuite } from '../../protocol/rtp/srtp-keys.ts';
+import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
 import {
   headerValue,
   type SipHeader,
@@ -20,6 +22,10 @@ export interface TalkOptions {
   readonly codecs?: readonly CodecName[];
   readonly ptimeMs?: number;
   readonly rtcpMux?: boolean;
+  /** Default off. */
+  readonly srtp?: SrtpPolicy;
+  /** Offered in this order. Default: all. */
+  readonly srtpSuites?: readonly SrtpSuite[];
   /** Spoken once from the answer on; silence before and after. */
   readonly play?: { readonly pcm: Int16Array; readonly sampleRateHz: number };
   /** Spoken instead, all along; 0 dBFS is a sine of full scale. */
@@ -53,6 +59,8 @@ export interface CallResult extends PhoneRtpResult {
   /** From the 200 to the end. */
   readonly durationMs: number;
   readonly codec: CodecName | undefined;
+  /** Undefined where audio was not encrypted. */
+  readonly srtpSuite: SrtpSuite | undefined;
   readonly timeline: readonly TimelineEntry[];
 }
 
@@ -122,6 +130,8 @@ export class PhoneCall {
       sessionId: String(Math.floor(options.random() * 0xffff_ffff)),
       ...(ptimeMs === undefined ? {} : { ptimeMs }),
       ...(rtcpMux === undefined ? {} : { rtcpMux }),
+      srtp: options.talk.srtp ?? 'off',
+      ...(options.talk.srtpSuites === undefined ? {} : { srtpSuites: options.talk.srtpSuites }),
     });
     options.rtp.report = (event) => this.#noteAudio(event);
     this.startedMs = options.clock.nowMs();
@@ -319,6 +329,7 @@ export class PhoneCall {
       setupMs: answeredMs === undefined ? undefined : answeredMs - this.startedMs,
       durationMs: answeredMs === undefined ? 0 : endedMs - answeredMs,
       codec: this.#negotiation.codec?.name,
+      srtpSuite: this.#negotiation.srtpSuite,
       timeline: this.#timeline,
     };
   }

@@ -1,16 +1,23 @@
 import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
 import type { Codec, CodecName } from '../../codecs/codec.ts';
+import type { SrtpSuite } from '../../protocol/rtp/srtp-keys.ts';
 import { writeAnswer } from '../../protocol/sdp/answer.ts';
+import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
 import { type Negotiated, negotiate } from '../../protocol/sdp/negotiate.ts';
 import { type LocalOffer, readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
 import { readDescription } from '../../protocol/sdp/session-description.ts';
 import type { AudioDirection, RtpSession } from '../media/media-messages.ts';
+import { SrtpLocalKeys } from '../srtp-local-keys.ts';
 
 export interface PhoneNegotiationOptions {
   /** In order of preference. */
   readonly codecs: readonly Codec[];
   readonly ptimeMs?: number;
   readonly rtcpMux?: boolean;
+  /** Default off. */
+  readonly srtp?: SrtpPolicy;
+  /** What it offers, in this order. Default: all. */
+  readonly srtpSuites?: readonly SrtpSuite[];
   readonly port: number;
   /** Decimal digits. */
   readonly sessionId: string;
@@ -19,6 +26,7 @@ export interface PhoneNegotiationOptions {
 /** Offers and answers of one call of the phone, in the order in which they are made. */
 export class PhoneNegotiation {
   readonly #options: PhoneNegotiationOptions;
+  readonly #keys = new SrtpLocalKeys();
   #localAddress = '';
   #sessionVersion = 0;
   #offer: LocalOffer<Codec> | undefined;
@@ -33,10 +41,14 @@ export class PhoneNegotiation {
     return this.#negotiated?.codec;
   }
 
+  get srtpSuite(): SrtpSuite | undefined {
+    return this.#negotiated?.remoteKey?.key.suite;
+  }
+
   /** As the audio needs it; call it only when there is a codec. */
   get rtpSession(): RtpSession {
-    const { codec, lineIndex: _, ...session } = this.#negotiated!;
-    return { ...session, codec: codec.name, symmetric: 'off' };
+    const { codec, lineIndex: _, remoteKey, ...session } = this.#negotiated!;
+    return { ...session, codec: codec.name, symmetric: 'off', srtp: this.#keys.session(remoteKey) };
   }
 
   /** SDP of our INVITE. */
@@ -59,18 +71,21 @@ export class PhoneNegotiation {
   writeAnswer(offerText: string, localAddress = this.#localAddress): string {
     this.#localAddress = localAddress;
     const offer = readDescription(offerText);
-    const { codecs, ptimeMs } = this.#options;
-    this.#negotiated = negotiate(offer, { codecs, ...(ptimeMs === undefined ? {} : { ptimeMs }) });
-    return writeAnswer(offer, this.#negotiated, this.#nextMedia());
+    const { codecs, ptimeMs, srtp = 'off' } = this.#options;
+    const negotiated = negotiate(offer, { codecs, srtp, ...(ptimeMs === undefined ? {} : { ptimeMs }) });
+    this.#negotiated = negotiated;
+    return writeAnswer(offer, negotiated, this.#nextMedia(), this.#keys.answer(negotiated.remoteKey));
   }
 
   #write(codecs: readonly Codec[], direction: AudioDirection): string {
-    const { ptimeMs, rtcpMux = true } = this.#options;
+    const { ptimeMs, rtcpMux = true, srtp = 'off', srtpSuites } = this.#options;
     this.#offer = {
       ...this.#nextMedia(),
       codecs,
       direction,
       rtcpMux,
+      srtp,
+      crypto: srtp === 'off' ? [] : this.#keys.offer(srtpSuites),
       ...(ptimeMs === undefined ? {} : { ptimeMs }),
     };
     return writeOffer(this.#offer);

@@ -2,6 +2,7 @@ import type { AudioDecoder, AudioEncoder, Codec } from '../../codecs/codec.ts';
 import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
 import { Reception } from '../../protocol/rtp/reception.ts';
 import { RtpSender } from '../../protocol/rtp/sender.ts';
+import { srtpGrowthBytesMax } from '../../protocol/rtp/srtp-keys.ts';
 import {
   TelephoneEventReceiver,
   TelephoneEventSender,
@@ -10,6 +11,7 @@ import {
 import type { Clock, Timer } from '../clock.ts';
 import type { RtpSession } from '../media/media-messages.ts';
 import type { Network, UdpSocket } from '../network.ts';
+import { SrtpSession } from '../srtp-session.ts';
 import { levelDbfs } from './audio-measures.ts';
 import { HeardAudio } from './heard-audio.ts';
 import { type AudioSource, silence } from './phone-audio.ts';
@@ -52,6 +54,8 @@ export interface PhoneRtpResult {
   readonly packetsDuplicate: number;
   /** Not RTP, a payload type that was not agreed, a source that was not believed. */
   readonly packetsIgnored: number;
+  /** SRTP with a wrong tag, or that came before. */
+  readonly packetsRefused: number;
   /** Of ours, by the far side's last RTCP report. */
   readonly packetsLostRemote: number;
   readonly jitterMs: number;
@@ -70,6 +74,7 @@ export interface PhoneRtpResult {
 
 interface Running {
   session: RtpSession;
+  srtp: SrtpSession | undefined;
   readonly codec: Codec;
   readonly encoder: AudioEncoder;
   readonly decoder: AudioDecoder;
@@ -151,6 +156,7 @@ export class PhoneRtp {
     const reception = new Reception({ rtpClockRateHz });
     this.#running = {
       session,
+      srtp: session.srtp && new SrtpSession(session.srtp),
       codec,
       encoder: codec.createEncoder(),
       decoder: codec.createDecoder(),
@@ -169,7 +175,8 @@ export class PhoneRtp {
       startedMs: nowMs,
     };
     this.#frame = new Int16Array((sampleRateHz * session.ptimeMs) / 1_000);
-    this.#packet = new Uint8Array(rtpHeaderBytes + codec.payloadBytesMax * Math.ceil(session.ptimeMs / 20));
+    const payloadBytesMax = codec.payloadBytesMax * Math.ceil(session.ptimeMs / 20);
+    this.#packet = new Uint8Array(rtpHeaderBytes + payloadBytesMax + srtpGrowthBytesMax);
     for (const { datagram, nowMs: arrivedMs } of this.#early) this.#take(datagram, arrivedMs);
     this.#early = [];
     this.#sendDue();
@@ -178,7 +185,9 @@ export class PhoneRtp {
   /** After a re-INVITE; codec and ptime stay. */
   changeSession(session: RtpSession): void {
     const running = this.#running;
-    if (running !== undefined) running.session = { ...session, ptimeMs: running.session.ptimeMs };
+    if (running === undefined) return;
+    running.session = { ...session, ptimeMs: running.session.ptimeMs };
+    running.srtp = session.srtp && new SrtpSession(session.srtp, running.srtp);
   }
 
   /** Queues RFC 4733 digits; false where telephone-event was not agreed. */
@@ -201,6 +210,7 @@ export class PhoneRtp {
       packetsLost: running?.reception.packetsLost ?? 0,
       packetsDuplicate: running?.reception.packetsDuplicate ?? 0,
       packetsIgnored: this.#packetsIgnored,
+      packetsRefused: running?.srtp?.refused ?? 0,
       packetsLostRemote: running?.rtcp.packetsLostRemote ?? 0,
       jitterMs: running?.reception.jitterMs ?? 0,
       rttMs: running?.rtcp.rttMs,
@@ -221,13 +231,15 @@ export class PhoneRtp {
   }
 
   #take(datagram: Uint8Array, nowMs: number): void {
-    const { session, reception, decoder, heard, rtcp } = this.#running!;
+    const { session, reception, decoder, heard, rtcp, srtp } = this.#running!;
     if (isRtcp(datagram)) {
-      rtcp.receive(datagram, nowMs);
+      const rtcpBytes = srtp === undefined ? datagram.length : srtp.unprotectRtcp(datagram);
+      if (rtcpBytes > 0) rtcp.receive(datagram.subarray(0, rtcpBytes), nowMs);
       return;
     }
     const header = this.#header;
-    const isRtp = readRtpHeader(datagram, header);
+    const sizeBytes = srtp === undefined ? datagram.length : srtp.unprotect(datagram);
+    const isRtp = readRtpHeader(datagram, header, sizeBytes);
     const isDigit = isRtp && header.payloadType === session.dtmfPayloadTypeReceive;
     if (!isDigit && (!isRtp || header.payloadType !== session.payloadTypeReceive)) {
       this.#packetsIgnored++;
@@ -283,7 +295,7 @@ export class PhoneRtp {
   }
 
   #sendFrame(skip: boolean): void {
-    const { session, codec, source } = this.#running!;
+    const { session, codec, source, srtp } = this.#running!;
     const { trouble } = this.#options;
     const atMs = this.#framesDue * session.ptimeMs;
     const ticks = (codec.rtpClockRateHz * session.ptimeMs) / 1_000;
@@ -298,7 +310,9 @@ export class PhoneRtp {
     const other = atMs >= (trouble.otherPortAfterMs ?? Number.POSITIVE_INFINITY);
     const socket = other ? this.#otherSocket! : this.#socket!;
     const { address, port } = session.remote;
-    socket.send(this.#packet, 0, rtpHeaderBytes + payloadBytes, port, address);
+    const bareBytes = rtpHeaderBytes + payloadBytes;
+    const sizeBytes = srtp === undefined ? bareBytes : srtp.protect(this.#packet, bareBytes);
+    socket.send(this.#packet, 0, sizeBytes, port, address);
     this.#packetsSent++;
   }
 
@@ -320,8 +334,11 @@ export class PhoneRtp {
     return payloadBytes;
   }
 
-  #sendReport(datagram: Uint8Array): void {
-    const { address, port } = this.#running!.session.remoteRtcp;
+  #sendReport(plain: Uint8Array): void {
+    const { srtp, session } = this.#running!;
+    const { address, port } = session.remoteRtcp;
+    const datagram = srtp === undefined ? plain : srtp.protectRtcp(plain);
+    if (datagram === undefined) return;
     this.#socket?.send(datagram, 0, datagram.length, port, address);
   }
 

@@ -36,11 +36,14 @@ export class RtpHeader implements RtpFields {
   }
 }
 
-/** Fills `into` and returns true, or returns false where the datagram is no RTP packet: shorter than its own
- *  header says, another version, an extension or padding that does not fit. Never throws. After a false, `into` is
- *  unchanged. Sort out RTCP with `isRtcp` first where both share a port. */
-export function readRtpHeader(datagram: Uint8Array, into: RtpHeader): boolean {
-  const sizeBytes = datagram.length;
+/** Fills `into` from `datagram[0 … sizeBytes]` and returns true, or returns false where that is no RTP packet: shorter
+ *  than its own header says, another version, an extension or padding that does not fit. Never throws. After a false,
+ *  `into` is unchanged. Sort out RTCP with `isRtcp` first where both share a port. */
+export function readRtpHeader(
+  datagram: Uint8Array,
+  into: RtpHeader,
+  sizeBytes: number = datagram.length,
+): boolean {
   if (sizeBytes < rtpHeaderBytes) return false;
   const first = datagram[0]!;
   if (first >> 6 !== 2) return false;

@@ -96,7 +96,7 @@ describe('what is wrong in the file is named', () => {
     { yaml: 'trunks:\n  - { name: a, uri: "sip:h" }\n  - { name: a, uri: "sip:h", register: true }\n  - { name: c, uri: "sip:h", password: p }', problems: ['callwire.yaml:3: trunks[1].name: found "a" again, expected each only once', 'callwire.yaml:3: trunks[1]: found register: true without username, expected a username; add `username`', 'callwire.yaml:4: trunks[2]: found a password without username, expected a username; add `username`'] },
     { yaml: 'sip: { listen: [tcp:127.0.0.1:5060] }\ntrunks: [{ name: a, uri: "sip:h" }, { name: b, uri: "sip:h;transport=tcp" }]', problems: ['callwire.yaml:2: trunks[0].uri: found "sip:h" (udp) without a udp listener, expected one among sip.listen, which the trunk is called from; add `udp:0.0.0.0:5060` to sip.listen, or `;transport=tcp` to the uri'] },
     // What is not there yet is refused, not ignored.
-    { yaml: 'rtp: { srtp: required }', problems: [`callwire.yaml:1: rtp.srtp: found "required", expected off; ${later}`] },
+    { yaml: 'rtp: { srtp: yes }', problems: ['callwire.yaml:1: rtp.srtp: found "yes", expected off, optional or required'] },
     { yaml: 'rtp: { codecs: [opus, pcmu] }', problems: [`callwire.yaml:1: rtp.codecs[0]: found "opus", expected pcmu or pcma; ${later}`] },
     { yaml: 'cluster: { nats: nats://127.0.0.1:4222 }', problems: [`callwire.yaml:1: cluster: found a mapping, expected no such setting; ${later}`] },
     { yaml: 'recording: { directory: ./r }', problems: [`callwire.yaml:1: recording: found a mapping, expected no such setting; ${later}`] },

@@ -57,6 +57,11 @@ export class MemoryNetwork implements Network {
     };
   }
 
+  /** As if `from` had sent it, past the link. */
+  inject(datagram: Uint8Array, from: number, to: number): void {
+    this.#sockets.get(to)?.(Buffer.from(datagram), '127.0.0.1', from);
+  }
+
   #freePort(): number {
     while (this.#sockets.has(this.#nextPort)) this.#nextPort++;
     return this.#nextPort++;

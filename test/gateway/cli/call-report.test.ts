@@ -14,11 +14,13 @@ const answered: CallResult = {
   setupMs: 12.345,
   durationMs: 2_000.4,
   codec: 'pcma',
+  srtpSuite: undefined,
   packetsSent: 100,
   packetsReceived: 98,
   packetsLost: 2,
   packetsDuplicate: 0,
   packetsIgnored: 0,
+  packetsRefused: 0,
   packetsLostRemote: 1,
   jitterMs: 0.123,
   rttMs: undefined,
@@ -54,6 +56,12 @@ describe('call report', () => {
       '  heard     2.0 s at -20 dBFS',
       '  digits    2 received',
     ]);
+  });
+
+  test('of an encrypted call', () => {
+    expect(lines({ srtpSuite: 'AEAD_AES_128_GCM' })).toContain(
+      '  talked    2.0 s in PCMA, encrypted with AEAD_AES_128_GCM',
+    );
   });
 
   test('of an echo, RTCP and a recording', () => {

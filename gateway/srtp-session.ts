@@ -1,5 +1,5 @@
-import { createSrtpContext, type SrtpContext, type SrtpRefusal } from '../../protocol/rtp/srtp.ts';
-import { type SrtpMasterKey, srtpGrowthBytesMax } from '../../protocol/rtp/srtp-keys.ts';
+import { createSrtpContext, type SrtpContext, type SrtpRefusal } from '../protocol/rtp/srtp.ts';
+import { type SrtpMasterKey, srtpGrowthBytesMax } from '../protocol/rtp/srtp-keys.ts';
 
 /** Keys of both directions, as offer and answer left them. */
 export interface SrtpKeys {
