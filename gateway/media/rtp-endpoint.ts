@@ -8,7 +8,7 @@ import { TelephoneEventReceiver } from '../../protocol/rtp/telephone-event.ts';
 import type { UdpSocket } from '../network.ts';
 import { SrtpSession } from '../srtp-session.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
-import { CoderPair } from './coder-pair.ts';
+import { CoderPair, type CoderSession } from './coder-pair.ts';
 import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
 import { Playout } from './playout.ts';
 import { RtcpSession } from './rtcp-session.ts';
