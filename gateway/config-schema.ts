@@ -87,8 +87,9 @@ const certificate = {
 };
 const later = { later: true };
 
-/** Codecs that this build of the configuration knows, and the order in which they are offered. */
-const codecs: CodecName[] = ['pcmu', 'pcma'];
+/** What `rtp.codecs` may name. */
+const codecs = ['opus', 'g722', 'pcmu', 'pcma', 'l16'] as const satisfies readonly CodecName[];
+const codecsDefault: (typeof codecs)[number][] = ['opus', 'g722', 'pcmu', 'pcma'];
 
 const sip = Type.Object(
   {
@@ -177,24 +178,18 @@ const rtp = Type.Object(
         'Where audio is sent: off: where the SDP says; auto: where the first packets come from, if the SDP address cannot be right; on: always where the first packets come from.',
     }),
     timeout: number('No RTP for so many seconds ends the call; 0 never does.', 0, 86_400, 30),
-    srtp: Type.Enum(['off'], {
+    srtp: Type.Enum(['off', 'optional', 'required'], {
       default: 'off',
-      later: ['optional', 'required'],
-      description: 'Encrypted RTP.',
+      description:
+        'Encrypted RTP with keys in SDP (SDES): off: refused; optional: where the caller offers it; required: calls without it are refused with 488.',
     }),
-    codecs: Type.Array(
-      Type.Enum(codecs as string[] as ['pcmu', 'pcma'], {
-        later: ['opus', 'g722', 'l16'],
-        description: 'A codec.',
-      }),
-      {
-        minItems: 1,
-        expected: 'a list of at least one codec',
-        description:
-          "Codecs that are accepted. The offerer's order decides; this order is ours when we offer.",
-        default: codecs,
-      },
-    ),
+    codecs: Type.Array(Type.Enum([...codecs], { description: 'A codec.' }), {
+      minItems: 1,
+      expected: 'a list of at least one codec',
+      description:
+        "Codecs that are accepted. The offerer's order decides; this order is ours when we offer. Opus is left out, with a warning, where its native module is not there.",
+      default: codecsDefault,
+    }),
   },
   { default: {} },
 );

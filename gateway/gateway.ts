@@ -1,6 +1,6 @@
-import { codecNamed } from '../codecs/catalogue.ts';
 import type { Codec } from '../codecs/codec.ts';
 import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
+import { callCodecs, missingCodec } from './call-codecs.ts';
 import type { Call, CallContext } from './calls/call.ts';
 import { diceOf } from './calls/end-reason.ts';
 import { CallRegistry } from './calls/registry.ts';
@@ -62,6 +62,10 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     createMediaPool: (settings) => createMediaPool({ ...settings, log: io.log }),
     ...given,
   };
+  const codecs = callCodecs(config.rtp.codecs);
+  const missing = missingCodec(config.rtp.codecs);
+  if (missing !== undefined) io.log.warn({ codec: 'opus' }, missing);
+  io.log.info({ codecs: codecs.map(({ name }) => name) }, 'codecs of calls');
   const metrics = createMetrics();
   const pool = io.createMediaPool({
     workers: config.media.workers,
@@ -69,7 +73,7 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     rtpTimeoutMs: config.rtp.timeout * 1000,
   });
   await pool.start();
-  const registry = createRegistry(config, io, pool, metrics);
+  const registry = createRegistry(config, codecs, io, pool, metrics);
   const gateway = new RunningGateway(io, pool, registry, metrics);
   try {
     await gateway.listen(config);
@@ -80,7 +84,13 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
   return gateway;
 }
 
-function createRegistry(config: Config, io: GatewayIo, pool: MediaPool, metrics: Metrics): CallRegistry {
+function createRegistry(
+  config: Config,
+  codecs: readonly Codec[],
+  io: GatewayIo,
+  pool: MediaPool,
+  metrics: Metrics,
+): CallRegistry {
   const router = createRouter(config);
   const context: CallContext = {
     clock: io.clock,
@@ -89,9 +99,7 @@ function createRegistry(config: Config, io: GatewayIo, pool: MediaPool, metrics:
     route: (party) => router.route(party),
     applicationKey: config.applications[0]?.key ?? '',
     sip: {
-      codecs: config.rtp.codecs
-        .map((name) => codecNamed(name))
-        .filter((codec): codec is Codec => codec !== undefined),
+      codecs,
       rtpAddress: config.rtp.address,
       externalAddress: config.sip.externalAddress,
       symmetric: config.rtp.symmetric,

@@ -50,7 +50,7 @@ describe('without any configuration', () => {
         symmetric: 'auto',
         timeout: 30,
         srtp: 'off',
-        codecs: ['pcmu', 'pcma'],
+        codecs: ['opus', 'g722', 'pcmu', 'pcma'],
       },
       media: { workers: expect.any(Number) },
       http: { listen: '127.0.0.1:8080' },
