@@ -18,6 +18,8 @@ export interface UdpOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly receiveBufferBytes?: number;
+  /** Of a socket on `::`: leaves IPv4 to another at the same port. Default: it is open for both. */
+  readonly ipv6Only?: boolean;
 }
 
 /** The datagram is the callee's only until it returns. */
@@ -29,10 +31,11 @@ export interface Network {
 }
 
 export const systemNetwork: Network = {
-  async openUdp({ address, port, receiveBufferBytes }, receive) {
+  async openUdp({ address, port, receiveBufferBytes, ipv6Only = false }, receive) {
     const family = isIPv6(address) ? 6 : 4;
     const socket = createSocket({
       type: family === 6 ? 'udp6' : 'udp4',
+      ipv6Only,
       // Addresses are literals here. Answered in the same turn, `send` hands the bytes to the kernel before it
       // returns; through the default lookup it would wait for the next tick, when the buffer may be reused.
       lookup: (literal, _options, found) => found(null, family === 6 ? mapped(literal) : literal, family),

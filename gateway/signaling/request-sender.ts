@@ -3,7 +3,8 @@ import type { RequestFailure } from '../../protocol/sip/session-actions.ts';
 import { branchCookie, serializeVia } from '../../protocol/sip/via.ts';
 import { errorMessage } from '../errors.ts';
 import { flowText, type SipFlow } from './sip-flow.ts';
-import type { SipDestination, SipTransport } from './sip-transport.ts';
+import type { SipTransport } from './sip-transport.ts';
+import type { SipDestination } from './stream-connections.ts';
 import { type HostLookup, resolveTarget } from './target-resolver.ts';
 import type { ClientUser, Transactions } from './transactions.ts';
 
@@ -35,7 +36,7 @@ export class RequestSender {
   ): void {
     const fail = (error: unknown): void => failed({ why: 'transport', message: errorMessage(error) });
     const found = (destination: SipDestination): void =>
-      this.#options.transport.withFlow(destination, use, fail, like);
+      this.#options.transport.withFlow(destination, use, fail, { like });
     try {
       const destination = resolveTarget(uri, this.#options.findHost);
       if (destination instanceof Promise) destination.then(found).catch(fail);

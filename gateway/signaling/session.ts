@@ -65,8 +65,13 @@ export interface UserAgentHandlers {
   requestedOutside?(request: SipRequest, source: RequestSource): OutsideReply;
   /** Counts what was dropped or refused below the sessions: `code` is a metric label. */
   counted?(code: string): void;
-  /** Every message in and out, for metrics and traces. */
-  traced?(direction: 'in' | 'out', message: SipRequest | SipResponse, peer: SipAddress): void;
+  /** Every message in and out, for metrics and traces. `local` is ours; its address may be a wildcard. */
+  traced?(
+    direction: 'in' | 'out',
+    message: SipRequest | SipResponse,
+    peer: SipAddress,
+    local: SipAddress,
+  ): void;
 }
 
 export interface InviteOptions {

@@ -1,30 +1,18 @@
-import { once } from 'node:events';
-import { connect as connectTcp, createServer, isIPv6, type Server, type Socket } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
-import type { SipMessage, SipResponse } from '../../protocol/sip/message.ts';
+import { isIPv6 } from 'node:net';
+import { ProtocolError } from '../../protocol/protocol-error.ts';
+import { headerValue, type SipMessage, type SipResponse } from '../../protocol/sip/message.ts';
 import { parseMessage, SipParseError } from '../../protocol/sip/parse.ts';
 import { responsePort } from '../../protocol/sip/response-target.ts';
 import { serializeMessage } from '../../protocol/sip/serialize.ts';
+import { parseVia } from '../../protocol/sip/via.ts';
 import type { Clock } from '../clock.ts';
 import { errorMessage, GatewayError } from '../errors.ts';
 import type { Network, UdpSocket } from '../network.ts';
 import { LocalAddresses } from './local-address.ts';
 import type { SipAddress } from './session.ts';
 import { flowText, isWildcard, type SipFlow, withoutMapping } from './sip-flow.ts';
-import { StreamConnection } from './stream-connection.ts';
-
-export interface SipTls {
-  /** PEM. */
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
-  /** Authorities that connections of ours trust besides the system's. */
-  readonly ca?: string | Buffer;
-}
-
-export interface SipDestination extends SipAddress {
-  /** The name that the certificate must carry, where the address came from one. */
-  readonly serverName?: string;
-}
+import type { SipTls } from './sip-tls.ts';
+import { type SipDestination, StreamConnections } from './stream-connections.ts';
 
 export interface SipTransportOptions {
   readonly clock: Clock;
@@ -33,16 +21,21 @@ export interface SipTransportOptions {
   readonly tls?: SipTls | undefined;
   /** TCP and TLS, both ways; those beyond are closed at once. */
   readonly connectionsMax: number;
+  readonly connectionsPerSourceMax: number;
+  /** 0 ≤ x < 1. */
+  random(): number;
   readonly localAddressFor: (peer: string) => Promise<string>;
   received(message: SipMessage, flow: SipFlow): void;
   /** No SIP message; `error.partial` may be worth an answer. */
   rejected(error: SipParseError, flow: SipFlow): void;
   /** A connection is gone. */
   closed(flow: SipFlow): void;
+  /** Something needs this connection: it is held open however long it is silent. */
+  inUse(flow: SipFlow): boolean;
   /** False: whoever connects from there is not spoken to. */
   acceptsConnection(address: string): boolean;
   counted(code: string): void;
-  traced(direction: 'in' | 'out', message: SipMessage, peer: SipAddress): void;
+  traced(direction: 'in' | 'out', message: SipMessage, flow: SipFlow): void;
 }
 
 interface UdpListener {
@@ -50,26 +43,26 @@ interface UdpListener {
   readonly local: SipAddress;
 }
 
-const connectMs = 10_000;
 /** Bursts of signalling are absorbed by the socket, not lost. */
 const receiveBufferBytes = 2_000_000;
 
-/** SIP over UDP, TCP and TLS: sockets, framing, connection reuse, where responses go. */
+/** SIP over UDP, TCP and TLS: which socket or connection a message takes, and where responses go. */
 export class SipTransport {
   readonly listening: SipAddress[] = [];
   readonly #options: SipTransportOptions;
   readonly #localAddresses: LocalAddresses;
   readonly #udp: UdpListener[] = [];
-  readonly #servers: Server[] = [];
-  readonly #connections = new Map<string, StreamConnection>();
-  readonly #connecting = new Map<string, Promise<SipFlow>>();
-  /** Accepted, not yet through the TLS handshake. */
-  readonly #sockets = new Set<Socket>();
+  readonly #streams: StreamConnections;
   #open = true;
 
   constructor(options: SipTransportOptions) {
     this.#options = options;
     this.#localAddresses = new LocalAddresses(options.clock, options.localAddressFor);
+    this.#streams = new StreamConnections({
+      ...options,
+      listeningPort: (protocol) => this.listening.find((listener) => listener.protocol === protocol)?.port,
+      received: (bytes, flow) => this.#receive(bytes, flow),
+    });
   }
 
   /** Binds every listener. Rejects with the system's error (`EADDRINUSE`), having closed those already bound. */
@@ -83,11 +76,11 @@ export class SipTransport {
   }
 
   get connections(): number {
-    return this.#connections.size;
+    return this.#streams.size;
   }
 
   send(message: SipMessage, flow: SipFlow, bytes: Uint8Array = serializeMessage(message)): void {
-    this.#options.traced('out', message, flow.remote);
+    this.#options.traced('out', message, flow);
     flow.send(bytes);
   }
 
@@ -107,16 +100,16 @@ export class SipTransport {
   }
 
   /** Calls `use` with a flow to `destination`, in this turn if one is there. An open connection to that address and
-   *  port is used again. `like`: prefers the UDP socket of this flow. */
+   *  port is used again. `like`: prefers the UDP socket of this flow. `limitMs`: until it is connected. */
   withFlow(
     destination: SipDestination,
     use: (flow: SipFlow) => void,
     failed: (error: GatewayError) => void,
-    like?: SipFlow,
+    { like, limitMs }: { readonly like?: SipFlow | undefined; readonly limitMs?: number } = {},
   ): void {
     let flow: SipFlow | Promise<SipFlow>;
     try {
-      flow = this.#flowTo(destination, like);
+      flow = this.#flowTo(destination, like, limitMs);
     } catch (error) {
       return failed(asGatewayError(error, destination));
     }
@@ -127,9 +120,13 @@ export class SipTransport {
     );
   }
 
-  #flowTo(destination: SipDestination, like: SipFlow | undefined): SipFlow | Promise<SipFlow> {
+  #flowTo(
+    destination: SipDestination,
+    like: SipFlow | undefined,
+    limitMs: number | undefined,
+  ): SipFlow | Promise<SipFlow> {
     if (!this.#open) throw new GatewayError('CLOSED', 'the user agent is closed');
-    if (destination.protocol !== 'udp') return this.#connectionTo(destination);
+    if (destination.protocol !== 'udp') return this.#streams.to(destination, limitMs);
     const listener = this.#udpListener(destination, like);
     if (listener === undefined) {
       const family = isIPv6(destination.address) ? 'IPv6' : 'IPv4';
@@ -163,19 +160,26 @@ export class SipTransport {
   async close(): Promise<void> {
     this.#open = false;
     for (const { socket } of this.#udp) socket.close();
-    for (const connection of [...this.#connections.values()]) connection.close('the user agent is closed');
-    for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await this.#streams.close('the user agent is closed');
   }
 
   async #listen({ protocol, address, port }: SipAddress): Promise<SipAddress> {
-    return protocol === 'udp' ? this.#listenUdp(address, port) : this.#listenStream(protocol, address, port);
+    // A socket on :: would take the port of IPv4 too.
+    const ipv6Only =
+      address === '::' &&
+      this.#options.listen.some(
+        (other) => other.protocol === protocol && other.port === port && port !== 0 && !isIPv6(other.address),
+      );
+    return protocol === 'udp'
+      ? this.#listenUdp(address, port, ipv6Only)
+      : this.#streams.listen({ protocol, address, port }, ipv6Only);
   }
 
-  async #listenUdp(address: string, port: number): Promise<SipAddress> {
+  async #listenUdp(address: string, port: number, ipv6Only: boolean): Promise<SipAddress> {
     let receive: (datagram: Uint8Array, from: string, fromPort: number) => void = () => {};
-    const socket = await this.#options.network.openUdp({ address, port, receiveBufferBytes }, (...datagram) =>
-      receive(...datagram),
+    const socket = await this.#options.network.openUdp(
+      { address, port, receiveBufferBytes, ipv6Only },
+      (...datagram) => receive(...datagram),
     );
     const local: SipAddress = { protocol: 'udp', address: socket.address, port: socket.port };
     receive = (datagram, from, fromPort) => {
@@ -187,117 +191,6 @@ export class SipTransport {
     return local;
   }
 
-  async #listenStream(protocol: 'tcp' | 'tls', address: string, port: number): Promise<SipAddress> {
-    const { tls } = this.#options;
-    if (protocol === 'tls' && tls === undefined) {
-      throw new GatewayError('NO_CERTIFICATE', 'a tls listener needs a certificate and its key');
-    }
-    const accept = (socket: Socket): void => this.#accept(socket, protocol);
-    const server =
-      protocol === 'tcp'
-        ? createServer(accept)
-        : createTlsServer({ cert: tls!.cert, key: tls!.key, handshakeTimeout: connectMs }, accept);
-    server.on('connection', (socket) => this.#limit(socket));
-    server.on('tlsClientError', () => this.#options.counted('tls-handshake-failed'));
-    server.listen(port, address);
-    await once(server, 'listening');
-    server.on('error', () => this.#options.counted('accept-failed'));
-    this.#servers.push(server);
-    const bound = server.address();
-    const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
-    return { protocol, address, port: boundPort };
-  }
-
-  #limit(socket: Socket): void {
-    if (!this.#options.acceptsConnection(withoutMapping(socket.remoteAddress ?? ''))) {
-      socket.destroy();
-      return;
-    }
-    if (this.#sockets.size >= this.#options.connectionsMax) {
-      this.#options.counted('connection-limit');
-      socket.destroy();
-      return;
-    }
-    this.#sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => this.#sockets.delete(socket));
-  }
-
-  #accept(socket: Socket, protocol: 'tcp' | 'tls'): void {
-    if (!socket.destroyed && socket.remoteAddress !== undefined) this.#adopt(socket, protocol, true);
-  }
-
-  #adopt(socket: Socket, protocol: 'tcp' | 'tls', inbound: boolean, key?: string): StreamConnection {
-    const connection = new StreamConnection({
-      socket,
-      protocol,
-      inbound,
-      listeningPort: this.listening.find((listener) => listener.protocol === protocol)?.port,
-      clock: this.#options.clock,
-      handlers: {
-        received: (bytes, flow) => this.#receive(bytes, flow),
-        broken: (error, flow) => this.#options.rejected(error, flow),
-        counted: (code) => this.#options.counted(code),
-        closed: (flow) => {
-          if (this.#connections.get(name) === connection) this.#connections.delete(name);
-          this.#options.closed(flow);
-        },
-      },
-    });
-    const name = key ?? flowText(connection.remote);
-    this.#connections.set(name, connection);
-    return connection;
-  }
-
-  #connectionTo(destination: SipDestination): SipFlow | Promise<SipFlow> {
-    const { protocol, serverName } = destination;
-    // A connection that was verified for one name is not trusted for another.
-    const name =
-      flowText(destination) + (protocol === 'tls' && serverName !== undefined ? `#${serverName}` : '');
-    const open = this.#connections.get(name);
-    if (open?.open) return open;
-    const pending = this.#connecting.get(name);
-    if (pending !== undefined) return pending;
-    if (this.#connections.size + this.#connecting.size >= this.#options.connectionsMax) {
-      this.#options.counted('connection-limit');
-      throw new GatewayError('CONNECTION_LIMIT', `no more than ${this.#options.connectionsMax} connections`);
-    }
-    const connecting = this.#connect(destination, name).finally(() => this.#connecting.delete(name));
-    this.#connecting.set(name, connecting);
-    return connecting;
-  }
-
-  #connect({ protocol, address, port, serverName }: SipDestination, name: string): Promise<SipFlow> {
-    const socket =
-      protocol === 'tls'
-        ? connectTls({
-            host: address,
-            port,
-            ...(serverName === undefined ? {} : { servername: serverName }),
-            ...(this.#options.tls?.ca === undefined ? {} : { ca: this.#options.tls.ca }),
-          })
-        : connectTcp({ host: address, port });
-    this.#sockets.add(socket);
-    return new Promise((resolve, reject) => {
-      const timer = this.#options.clock.after(connectMs, () => {
-        socket.destroy(new GatewayError('ETIMEDOUT', `no connection within ${connectMs} ms`));
-      });
-      socket.once('error', (error) => {
-        timer.cancel();
-        reject(error);
-      });
-      socket.once('close', () => {
-        timer.cancel();
-        this.#sockets.delete(socket);
-        reject(new GatewayError('CLOSED', 'the connection was closed before it was ready'));
-      });
-      socket.once(protocol === 'tls' ? 'secureConnect' : 'connect', () => {
-        timer.cancel();
-        resolve(this.#adopt(socket, protocol === 'tls' ? 'tls' : 'tcp', false, name));
-      });
-    });
-  }
-
   #receive(bytes: Uint8Array, flow: SipFlow): void {
     let message: SipMessage;
     try {
@@ -306,8 +199,22 @@ export class SipTransport {
       if (!(error instanceof SipParseError)) throw error;
       return this.#options.rejected(error, flow);
     }
-    this.#options.traced('in', message, flow.remote);
+    this.#options.traced('in', message, flow);
+    if (flow.protocol === 'tls' && message.kind === 'request') this.#takeAlias(message, flow);
     this.#options.received(message, flow);
+  }
+
+  /** RFC 5923 §7: `alias` in the top Via. */
+  #takeAlias(request: SipMessage, flow: SipFlow): void {
+    const text = headerValue(request, 'Via');
+    if (text === undefined || !/;\s*alias\b/i.test(text)) return;
+    try {
+      const { port = 5061, parameters } = parseVia(text);
+      if (parameters.has('alias')) this.#streams.addAlias(flow, port);
+    } catch (error) {
+      // Its answer is the business of whoever checks the request.
+      if (!(error instanceof ProtocolError)) throw error;
+    }
   }
 }
 

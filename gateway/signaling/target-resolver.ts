@@ -4,7 +4,7 @@ import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
 import { GatewayError } from '../errors.ts';
 import type { SipProtocol } from './session.ts';
-import type { SipDestination } from './sip-transport.ts';
+import type { SipDestination } from './stream-connections.ts';
 
 /** Addresses of a host name, the best first. */
 export type HostLookup = (host: string) => Promise<readonly string[]>;

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Network } from '../network.ts';
 import type { AccessOptions } from './admission.ts';
 import type { SipAddress, UserAgentHandlers } from './session.ts';
-import type { SipTls } from './sip-transport.ts';
+import type { SipTls } from './sip-tls.ts';
 import type { HostLookup } from './target-resolver.ts';
 
 /** The part of a logger that is used here; pino's fits. */
@@ -20,6 +20,8 @@ export interface UserAgentLimits {
   /** Transactions; new server transactions beyond it are refused with 503. */
   readonly transactionsMax: number;
   readonly connectionsMax: number;
+  /** Of them, those made from one address (IPv6: one network of 64 bits). */
+  readonly connectionsPerSourceMax: number;
 }
 
 export interface UserAgentOptions {
@@ -50,4 +52,5 @@ export const limitsDefault: UserAgentLimits = {
   sessionsMax: 20_000,
   transactionsMax: 100_000,
   connectionsMax: 4_000,
+  connectionsPerSourceMax: 250,
 };

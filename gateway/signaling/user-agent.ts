@@ -92,13 +92,17 @@ class SipUserAgent implements UserAgent, SessionHost {
       listen: options.listen,
       tls: options.tls,
       connectionsMax: this.#limits.connectionsMax,
+      connectionsPerSourceMax: this.#limits.connectionsPerSourceMax,
+      random,
       localAddressFor: options.localAddressFor ?? systemLocalAddressFor,
       received: (message, flow) => this.#guard(() => this.#receive(message, flow)),
       rejected: (error, flow) => this.#guard(() => this.#receiver.reject(error, flow)),
       closed: (flow) => this.#guard(() => this.#transactions.flowClosed(flow)),
+      inUse: (flow) => [...this.#sessions].some((session) => session.flow === flow),
       acceptsConnection: (address) => this.#admission.acceptsConnection(address),
       counted: (code) => this.#counted(code),
-      traced: (direction, message, peer) => this.#handlers.traced?.(direction, message, peer),
+      traced: (direction, message, { remote, local }) =>
+        this.#handlers.traced?.(direction, message, remote, local),
     });
     this.#transactions = new Transactions({
       clock: options.clock,

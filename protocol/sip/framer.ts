@@ -14,6 +14,8 @@ export type SipFrame =
   | { readonly kind: 'message'; readonly bytes: Uint8Array }
   /** A double CRLF between messages: answer with one CRLF (RFC 5626 §3.5.1). */
   | { readonly kind: 'ping' }
+  /** A CRLF between messages, where `expectPong` waits for one. */
+  | { readonly kind: 'pong' }
   /** Nothing after it can be framed: answer `error.partial` if there is one, then close the connection. */
   | { readonly kind: 'broken'; readonly error: SipParseError };
 
@@ -36,6 +38,7 @@ export class SipFramer {
   #startedMs: number | undefined;
   /** Of the line breaks since the last message, a half pair of CRLF included: 0–3. */
   #lineBreakBytes = 0;
+  #pongExpected = false;
   #broken = false;
 
   constructor(limits: SipLimits = defaultLimits) {
@@ -51,6 +54,11 @@ export class SipFramer {
   /** Bytes held of a message that is not complete. */
   get pendingBytes(): number {
     return this.#size;
+  }
+
+  /** We have sent a double CRLF: the next single one answers it (RFC 5626 §3.5.1). */
+  expectPong(): void {
+    this.#pongExpected = true;
   }
 
   /** What these bytes complete, in order. Nothing comes after `broken`. `bytes` may be reused afterwards. */
@@ -80,7 +88,12 @@ export class SipFramer {
       // CR and LF have to alternate; anything else is a line break to skip, and no ping.
       const expected = this.#lineBreakBytes % 2 === 0 ? 0x0d : 0x0a;
       this.#lineBreakBytes = byte === expected ? this.#lineBreakBytes + 1 : 0;
-      if (this.#lineBreakBytes === 4) {
+      if (this.#lineBreakBytes === 2 && this.#pongExpected) {
+        // A ping of the far side, crossing ours, is two of these: the pong behind it makes up for the one taken here.
+        frames.push({ kind: 'pong' });
+        this.#pongExpected = false;
+        this.#lineBreakBytes = 0;
+      } else if (this.#lineBreakBytes === 4) {
         // One answer for all pings of a chunk: a flood of line breaks earns no flood of answers.
         if (frames.at(-1)?.kind !== 'ping') frames.push({ kind: 'ping' });
         this.#lineBreakBytes = 0;

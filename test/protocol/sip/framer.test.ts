@@ -10,7 +10,7 @@ const bye = messageBytes('BYE sip:a SIP/2.0', 'CSeq: 2 BYE', 'l: 0');
 /** What came out: the method of each message, `ping`, or the code of the error. */
 function summary(frames: readonly SipFrame[]): string[] {
   return frames.map((frame) => {
-    if (frame.kind === 'ping') return 'ping';
+    if (frame.kind === 'ping' || frame.kind === 'pong') return frame.kind;
     if (frame.kind === 'broken') return `${frame.error.code} ${frame.error.status}`;
     const message = parseMessage(frame.bytes);
     return message.kind === 'request' ? message.method : `${message.status}`;
@@ -50,6 +50,21 @@ describe('a stream', () => {
     expect(summary(frames)).toEqual(out.filter((entry) => entry !== 'bad'));
     expect(framer.pendingBytes).toBe(0);
     expect(framer.deadlineMs).toBeUndefined();
+  });
+
+  it.each([
+    { name: 'the pong alone', bytes: ['\r\n'], out: ['pong'] },
+    { name: 'the pong in two pieces', bytes: ['\r', '\n'], out: ['pong'] },
+    { name: 'the pong before a message', bytes: ['\r\n', bye], out: ['pong', 'BYE'] },
+    { name: 'a ping that crosses ours, then the pong', bytes: ['\r\n\r\n', '\r\n'], out: ['pong', 'ping'] },
+    { name: 'one pong, however many line breaks', bytes: ['\r\n', '\r\n', bye], out: ['pong', 'BYE'] },
+  ])('that waits for a pong sees $name', ({ bytes, out }) => {
+    const framer = new SipFramer();
+    framer.push(Buffer.from('\r\n'), 0);
+    framer.push(bye, 0);
+    framer.expectPong();
+    const frames = bytes.flatMap((part) => framer.push(Buffer.from(part), 0));
+    expect(summary(frames)).toEqual(out);
   });
 
   it('is cut alike, however it is chunked', () => {
