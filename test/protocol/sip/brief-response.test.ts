@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { serializeBriefly } from '../../../protocol/sip/brief-response.ts';
+import { headerValue, headerValues, type SipResponse } from '../../../protocol/sip/message.ts';
+import { parseMessage } from '../../../protocol/sip/parse.ts';
+import { serializeMessage } from '../../../protocol/sip/serialize.ts';
+import { createRequest, createTestResponse } from './messages.ts';
+
+const challenge = (algorithm: string) => ({
+  name: 'WWW-Authenticate',
+  value: `Digest realm="callwire",nonce="abcdefghijklmnopqrstuvwx",qop="auth,auth-int",algorithm=${algorithm}`,
+});
+
+const register = createRequest('REGISTER');
+const response = createTestResponse(register, 401, '0123456789abcdef', [
+  challenge('SHA-256'),
+  challenge('MD5'),
+  { name: 'Server', value: 'Callwire' },
+]);
+const copied = ['Via', 'From', 'To', 'Call-ID', 'CSeq'];
+
+describe('a response that must be small', () => {
+  const whole = serializeMessage(response).length;
+
+  it('is whole where there is room', () => {
+    expect(serializeBriefly(response, whole)).toEqual(serializeMessage(response));
+  });
+
+  it('loses what it can, in order, and stays a response', () => {
+    const seen = new Set<string>();
+    for (let sizeBytesMax = whole; sizeBytesMax > 0; sizeBytesMax--) {
+      const bytes = serializeBriefly(response, sizeBytesMax);
+      if (bytes === undefined) break;
+      expect(bytes.length).toBeLessThanOrEqual(sizeBytesMax);
+      const parsed = parseMessage(bytes) as SipResponse;
+      expect(parsed.status).toBe(401);
+      for (const name of copied) expect(headerValue(parsed, name)).toBe(headerValue(response, name));
+      const algorithms = headerValues(parsed, 'WWW-Authenticate').map((value) => /[^=]*$/.exec(value)![0]);
+      seen.add(`${algorithms.join('+')} ${headerValue(parsed, 'Server') ?? ''}`.trim());
+    }
+    expect([...seen]).toEqual(['SHA-256+MD5 Callwire', 'SHA-256+MD5', 'MD5']);
+  });
+
+  it('is none where nothing fits', () => {
+    expect(serializeBriefly(response, 200)).toBeUndefined();
+  });
+});
