@@ -14,7 +14,7 @@ export interface Contradiction {
 
 /** One row a rule; it is left out where what it reads has problems of its own. */
 const rules: readonly { readonly reads: readonly string[]; find(config: Config): Contradiction[] }[] = [
-  { reads: ['sip.listen'], find: tlsListeners },
+  { reads: ['sip.listen', 'sip.tls'], find: tlsListeners },
   { reads: ['sip.listen', 'http.listen'], find: usedListeners },
   { reads: ['rtp.ports', 'media.workers'], find: portRange },
   { reads: ['sip.listen', 'rtp.ports'], find: listenersAmongRtpPorts },
@@ -70,18 +70,30 @@ export function findConfigWarnings(config: Config): string[] {
 }
 
 function tlsListeners({ sip }: Config): Contradiction[] {
-  return sip.listen.flatMap((text, index) =>
-    parseSipListener(text)?.protocol === 'tls'
-      ? [
-          {
-            path: ['sip', 'listen', index],
-            found: JSON.stringify(text),
-            expected: 'a udp or tcp listener',
-            advice: 'tls is not available in this version yet; remove it',
-          },
-        ]
-      : [],
-  );
+  if (sip.tls === undefined) {
+    return sip.listen.flatMap((text, index) =>
+      parseSipListener(text)?.protocol === 'tls'
+        ? [
+            {
+              path: ['sip', 'listen', index],
+              found: `${JSON.stringify(text)} without sip.tls`,
+              expected: 'the certificate of this listener',
+              advice: 'add `tls: { cert: cert.pem, key: key.pem }` to sip',
+            },
+          ]
+        : [],
+    );
+  }
+  const { ca, requireClientCertificate } = sip.tls;
+  if (!requireClientCertificate || ca !== undefined) return [];
+  return [
+    {
+      path: ['sip', 'tls', 'requireClientCertificate'],
+      found: 'true without sip.tls.ca',
+      expected: 'the authority of those certificates',
+      advice: 'add `ca: ca.pem`',
+    },
+  ];
 }
 
 /** Every port once. A wildcard address takes the port on all addresses of its family. */

@@ -101,10 +101,24 @@ const sip = Type.Object(
       default: ['udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'],
     }),
     tls: Type.Optional(
-      Type.Object(certificate, { ...later, description: 'Certificate of the tls listeners.' }),
+      Type.Object(
+        {
+          ...certificate,
+          ca: Type.Optional(
+            text(
+              "File with authorities, PEM: trusted besides the system's where we connect, and the only ones for certificates of those who connect to us.",
+            ),
+          ),
+          requireClientCertificate: flag('Whoever connects must show a certificate of `ca`.', false),
+        },
+        { description: 'Certificate of the tls listeners.' },
+      ),
     ),
     externalAddress: Type.Optional(
-      formatted('ip-address', 'Put into Contact and SDP instead of the local address, behind NAT.'),
+      formatted(
+        'ip-address',
+        'Put into Via, Contact and SDP instead of the local address, behind NAT: for peers with public addresses, where ours that faces them is private.',
+      ),
     ),
     maxCalls: whole('Calls at a time; beyond it 503 with Retry-After.', 1, 100_000, 2_000),
     auth: Type.Optional(

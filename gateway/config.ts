@@ -138,25 +138,38 @@ function holdsSecrets({ applications, routes = [], sip, trunks }: Config): boole
   );
 }
 
+/** What `tls` names of files. */
+const tlsFiles = ['cert', 'key', 'ca'] as const;
+
 function withFiles(config: Config, directory: string): Config {
-  const { tls } = config.http;
-  if (tls === undefined) return config;
-  const files = { cert: resolve(directory, tls.cert), key: resolve(directory, tls.key) };
-  return { ...config, http: { ...config.http, tls: files } };
+  const absolute = <Tls extends object>(tls: Tls): Tls => {
+    const files = Object.entries(tls).filter(([name]) => (tlsFiles as readonly string[]).includes(name));
+    return { ...tls, ...Object.fromEntries(files.map(([name, file]) => [name, resolve(directory, file)])) };
+  };
+  const { sip, http } = config;
+  return {
+    ...config,
+    sip: { ...sip, ...(sip.tls && { tls: absolute(sip.tls) }) },
+    http: { ...http, ...(http.tls && { tls: absolute(http.tls) }) },
+  };
 }
 
-async function missingFiles({ http }: Config, layers: ConfigLayers): Promise<ConfigProblem[]> {
+async function missingFiles({ sip, http }: Config, layers: ConfigLayers): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
-  for (const [key, name] of Object.entries(http.tls ?? {})) {
-    try {
-      await access(name, constants.R_OK);
-    } catch (error) {
-      problems.push({
-        ...layers.sourceOf(['http', 'tls', key]),
-        found: `${JSON.stringify(name)} (${errorCode(error)})`,
-        expected: 'a file that can be read',
-        advice: undefined,
-      });
+  for (const [part, tls] of Object.entries({ sip: sip.tls, http: http.tls })) {
+    for (const key of tlsFiles) {
+      const name = (tls as { readonly [Key in typeof key]?: string } | undefined)?.[key];
+      if (name === undefined) continue;
+      try {
+        await access(name, constants.R_OK);
+      } catch (error) {
+        problems.push({
+          ...layers.sourceOf([part, 'tls', key]),
+          found: `${JSON.stringify(name)} (${errorCode(error)})`,
+          expected: 'a file that can be read',
+          advice: undefined,
+        });
+      }
     }
   }
   return problems;

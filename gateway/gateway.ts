@@ -4,6 +4,7 @@ import { callCodecs, missingCodec } from './call-codecs.ts';
 import type { Call, CallContext } from './calls/call.ts';
 import { diceOf } from './calls/end-reason.ts';
 import { CallRegistry } from './calls/registry.ts';
+import { readCertificate } from './certificate-files.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { type CallSummary, startHttpServer } from './control/http-server.ts';
@@ -155,11 +156,13 @@ class RunningGateway implements Gateway {
       log: this.#io.log,
       metrics: this.#metrics,
     });
+    const { tls } = config.sip;
     this.#userAgent = await createUserAgent({
       clock: this.#io.clock,
       network: this.#io.network,
       log: this.#io.log,
       listen: config.sip.listen.map((text) => parseSipListener(text)!),
+      ...(tls && { tls: { ...tls, ...(await readCertificate(tls, 'sip.tls')) } }),
       externalAddress: config.sip.externalAddress,
       userAgentName: 'Callwire',
       access: peers.access,

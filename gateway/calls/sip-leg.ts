@@ -9,7 +9,9 @@ import { type RemoteMedia, readOffer } from '../../protocol/sdp/session-descript
 import type { SipHeader } from '../../protocol/sip/message.ts';
 import type { MediaEvent, RtpCounters } from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
+import { advertisedAddress } from '../signaling/advertised-address.ts';
 import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
+import { isWildcard } from '../signaling/sip-flow.ts';
 import { SrtpLocalKeys } from '../srtp-local-keys.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
 
@@ -234,10 +236,13 @@ export class SipLeg {
   }
 
   #sdpAddress(): string {
-    const { externalAddress } = this.#settings;
-    if (externalAddress !== undefined) return externalAddress;
+    const { local, remote } = this.#session;
     const bound = this.#bindAddress();
-    return bound === '0.0.0.0' || bound === '::' ? this.#session.local.address : bound;
+    return advertisedAddress({
+      local: isWildcard(bound) ? local.address : bound,
+      peer: remote.address,
+      external: this.#settings.externalAddress,
+    });
   }
 
   #localMedia() {

@@ -1,12 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
 import type { CodecName } from '../../codecs/codec.ts';
 import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
-import { errorMessage } from '../errors.ts';
+import { errorCode, errorMessage } from '../errors.ts';
 import { levelDbfs, measureEcho } from '../phone/audio-measures.ts';
 import { placeCall } from '../phone/phone.ts';
 import type { CallProgress, CallResult, PhoneCall } from '../phone/phone-call.ts';
 import { loadWav, type Recording, saveWav } from '../phone/wav-file.ts';
+import type { SipTls } from '../signaling/sip-tls.ts';
 import { callReport, callReportLines } from './call-report.ts';
 import type { CommandIo } from './command-io.ts';
 import { type ExitStatus, exitStatus, UsageError } from './exit-status.ts';
@@ -26,6 +28,8 @@ export interface CallFlags {
   readonly header?: readonly HeaderOption[];
   readonly user?: string;
   readonly password?: string;
+  readonly ca?: string;
+  readonly insecure?: true;
   readonly json?: true;
 }
 
@@ -50,6 +54,7 @@ export async function runCall(target: string, flags: CallFlags, { out }: Command
     ...(flags.tone && { playTone: { frequencyHz: flags.tone, levelDbfs: toneLevelDbfs } }),
     ...(flags.dtmf && { dtmf: flags.dtmf }),
     ...(flags.header && { headers: flags.header }),
+    ...((flags.ca || flags.insecure) && { tls: await tlsOf(flags) }),
     ...(flags.user && { user: flags.user, password: flags.password ?? '' }),
   });
   const result = await watch(call);
@@ -57,6 +62,15 @@ export async function runCall(target: string, flags: CallFlags, { out }: Command
     await saveWav(flags.record, { pcm: result.heard, sampleRateHz: result.heardRateHz });
   out.write(describeResult(target, result, play, flags));
   return statusOf(result);
+}
+
+async function tlsOf({ ca: file, insecure }: CallFlags): Promise<SipTls> {
+  if (file === undefined) return { insecure };
+  try {
+    return { insecure, ca: await readFile(file) };
+  } catch (error) {
+    throw new UsageError(`--ca: found ${file} (${errorCode(error)}), expected a file that can be read`);
+  }
 }
 
 function describeResult(
@@ -77,7 +91,7 @@ function describeResult(
 function checkUsage(target: string, flags: CallFlags): void {
   try {
     const { scheme } = parseUri(target);
-    if (scheme !== 'sip') throw new Error(`a ${scheme}: URI`);
+    if (scheme === 'tel') throw new Error(`a ${scheme}: URI`);
   } catch (error) {
     throw new UsageError(
       `'${target}' is no SIP URI, expected one such as sip:echo@127.0.0.1:5060 (${errorMessage(error)})`,

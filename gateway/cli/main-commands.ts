@@ -31,7 +31,7 @@ const addServe: AddCommand = (program, io, exit) => {
         'SIGTERM and SIGINT let live calls end; a second signal ends them at once.',
     )
     .option('--config <file>', 'configuration (default: callwire.yaml, if there is one)')
-    .option('--sip <listener>', 'SIP listener, udp:HOST:PORT or tcp:HOST:PORT; may be repeated', collectText)
+    .option('--sip <listener>', 'SIP listener, udp:HOST:PORT, tcp: or tls:; may be repeated', collectText)
     .option('--http <host:port>', 'where the HTTP API is served')
     .option('--route <pattern=url>', 'route before the configured ones; may be repeated', collectText)
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
@@ -55,7 +55,10 @@ const addCall: AddCommand = (program, io, exit) => {
       'Places a call with a test phone. Exit status 0 when it was answered and ended normally, 2 when the far side ' +
         'refused it, 3 when it could not be reached or did not answer, 64 on bad usage.',
     )
-    .argument('<sip-uri>', 'whom to call, such as sip:echo@127.0.0.1:5060 or sip:echo@10.0.0.1;transport=tcp')
+    .argument(
+      '<sip-uri>',
+      'whom to call, such as sip:echo@127.0.0.1:5060, sip:echo@10.0.0.1;transport=tcp or sips:echo@sip.example.com',
+    )
     .option('--from <uri>', 'who calls')
     .option('--codec <list>', 'codecs offered, in order, such as pcma,pcmu (default: all)')
     .addOption(
@@ -74,6 +77,8 @@ const addCall: AddCommand = (program, io, exit) => {
     .option('--ring-timeout <seconds>', 'give up when nobody answers', readPositiveNumber, 60)
     .option('--dtmf <digits>', 'RFC 4733 digits to send, w for half a second', readDigits)
     .option('--header <name: value>', 'header of the INVITE; may be repeated', collectHeader)
+    .option('--ca <file>', "authority trusted over TLS besides the system's, PEM")
+    .option('--insecure', 'trust every certificate')
     .option('--user <name>', 'user of the digest')
     .option('--password <password>', 'its password')
     .option('--json', 'print the result as JSON')

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { readCertificate } from '../certificate-files.ts';
 import type { Config } from '../config.ts';
 import { errorCode, errorMessage, GatewayError } from '../errors.ts';
 import { type HttpAddress, hostPortText } from '../listen-address.ts';
@@ -54,7 +54,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     connectionsCheckingInterval: requestLimitMs / 10,
   };
   const server = fastify({
-    ...(tls === undefined ? { http: limits } : { https: { ...limits, ...(await readCertificate(tls)) } }),
+    ...(tls === undefined
+      ? { http: limits }
+      : { https: { ...limits, ...(await readCertificate(tls, 'http.tls')) } }),
     requestTimeout: limits.requestTimeout,
     keepAliveTimeout: limits.keepAliveTimeout,
     bodyLimit: bodyBytesMax,
@@ -206,11 +208,3 @@ const garbage: Readonly<Record<string, { readonly status: string; readonly messa
   ERR_HTTP_REQUEST_TIMEOUT: { status: '408 Request Timeout', message: 'the request took too long to arrive' },
   HPE_HEADER_OVERFLOW: { status: '431 Request Header Fields Too Large', message: 'headers too large' },
 };
-
-async function readCertificate({ cert, key }: { readonly cert: string; readonly key: string }) {
-  try {
-    return { cert: await readFile(cert), key: await readFile(key) };
-  } catch (error) {
-    throw new GatewayError(errorCode(error), `http.tls: ${errorMessage(error)}`, { cause: error });
-  }
-}

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { headerValue, type SipHeader, type SipMessage } from '../../protocol/sip/message.ts';
-import { parseUri } from '../../protocol/sip/uri.ts';
+import { parseUri, type SipUri } from '../../protocol/sip/uri.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { type Log, silentLog } from '../log.ts';
@@ -11,16 +11,20 @@ import type {
   InviteSessionHandlers,
   SessionEnd,
   SipAddress,
+  SipProtocol,
   UserAgent,
   UserAgentCounts,
 } from '../signaling/session.ts';
+import type { SipTls } from '../signaling/sip-tls.ts';
 import { createUserAgent } from '../signaling/user-agent.ts';
 import { type CallResult, PhoneCall, type TalkOptions } from './phone-call.ts';
 import { codecsOf } from './phone-negotiation.ts';
 import { PhoneRtp } from './phone-rtp.ts';
 
 export interface PhoneOptions {
-  readonly protocol?: 'udp' | 'tcp';
+  readonly protocol?: SipProtocol;
+  /** Whom it believes over TLS, and its certificate: without one it places calls over TLS, and cannot be called. */
+  readonly tls?: SipTls;
   /** Literal address to bind for SIP and RTP. Default 0.0.0.0: SDP and Contact then carry the one facing the peer. */
   readonly address?: string;
   /** SIP port. Default 0, the system chooses. */
@@ -34,7 +38,7 @@ export interface PhoneOptions {
 }
 
 export interface CallOptions extends TalkOptions {
-  /** `sip:user@host:port;transport=tcp`. */
+  /** `sip:user@host:port;transport=tcp`, `sips:user@host`. */
   readonly target: string;
   /** Default `sip:phone@callwire.invalid`. */
   readonly from?: string;
@@ -60,6 +64,7 @@ export interface AnswerOptions extends TalkOptions {
 
 /** A SIP phone for tests and trials: one user agent, any number of calls. */
 export interface Phone {
+  /** Port 0 where it cannot be called. */
   readonly listening: SipAddress;
   /** Rejects where the options make no sense or no port can be bound. The outcome of the call is in the result. */
   placeCall(options: CallOptions): Promise<PhoneCall>;
@@ -81,8 +86,7 @@ export async function placeCall(options: CallOptions & PhoneOptions): Promise<Ph
   const target = parseUri(options.target);
   const phone = await createPhone({
     ...options,
-    protocol:
-      options.protocol ?? (target.parameters.get('transport')?.toLowerCase() === 'tcp' ? 'tcp' : 'udp'),
+    protocol: options.protocol ?? protocolOf(target),
     address: options.address ?? (isIPv6(target.host) ? '::' : '0.0.0.0'),
   });
   try {
@@ -93,6 +97,11 @@ export async function placeCall(options: CallOptions & PhoneOptions): Promise<Ph
     await phone.close();
     throw error;
   }
+}
+
+function protocolOf({ scheme, parameters }: SipUri): SipProtocol {
+  const transport = scheme === 'sips' ? 'tls' : parameters.get('transport')?.toLowerCase();
+  return transport === 'tcp' || transport === 'tls' ? transport : 'udp';
 }
 
 const quietMsMax = 2_000;
@@ -123,12 +132,14 @@ class SipPhone implements Phone {
   }
 
   async listen(): Promise<void> {
-    const { protocol = 'udp', port = 0, log = silentLog, localAddressFor } = this.#options;
+    const { protocol = 'udp', port = 0, log = silentLog, localAddressFor, tls } = this.#options;
+    const local: SipAddress = { protocol, address: this.#address, port };
     this.#userAgent = await createUserAgent({
       clock: this.#clock,
       network: this.#network,
       log,
-      listen: [{ protocol, address: this.#address, port }],
+      listen: protocol === 'tls' && tls?.cert === undefined ? [] : [local],
+      ...(tls && { tls }),
       externalAddress: undefined,
       userAgentName: 'Callwire phone',
       ...(localAddressFor && { localAddressFor }),
@@ -141,7 +152,8 @@ class SipPhone implements Phone {
   }
 
   get listening(): SipAddress {
-    return this.#userAgent!.listening[0]!;
+    const { protocol = 'udp' } = this.#options;
+    return this.#userAgent!.listening[0] ?? { protocol, address: this.#address, port: 0 };
   }
 
   async placeCall(options: CallOptions): Promise<PhoneCall> {

@@ -17,6 +17,12 @@ export function usesFlow(dialog: Dialog, invite: SipRequest, flow: SipFlow): boo
   return via.received !== undefined && via.received !== via.host && host === via.host && isIP(host) !== 0;
 }
 
+/** The dialog that this INVITE begins is one of TLS on every hop: RFC 3261 §12.1.1. */
+export function wantsSecureContact(invite: SipRequest): boolean {
+  const next = headerValue(invite, 'Record-Route') ?? headerValue(invite, 'Contact') ?? '';
+  return /^sips:/i.test(invite.uri) || /^[^<]*<\s*sips:|^\s*sips:/i.test(next);
+}
+
 function isSame(host: string, address: string): boolean {
   return host.toLowerCase() === address.toLowerCase();
 }

@@ -1,7 +1,9 @@
 import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
 import type { RequestFailure } from '../../protocol/sip/session-actions.ts';
+import { serializeHostPort } from '../../protocol/sip/uri.ts';
 import { branchCookie, serializeVia } from '../../protocol/sip/via.ts';
 import { errorMessage } from '../errors.ts';
+import { advertisedAddress } from './advertised-address.ts';
 import { flowText, type SipFlow } from './sip-flow.ts';
 import type { SipTransport } from './sip-transport.ts';
 import type { SipDestination } from './stream-connections.ts';
@@ -53,7 +55,13 @@ export class RequestSender {
     located.then(use).catch((error) => failed({ why: 'transport', message: errorMessage(error) }));
   }
 
+  /** A request to a `sips:` URI fails where the flow is not TLS. */
   send(request: SipRequest, flow: SipFlow, user: ClientUser): void {
+    if (isSecureUri(request.uri) && flow.protocol !== 'tls') {
+      const message = `sips: needs TLS on every hop, which ${flowText(flow.remote)} is not`;
+      queueMicrotask(() => user.failed({ why: 'transport', message }));
+      return;
+    }
     const sent = this.#withVia(request, flow);
     this.#sent.set(request, sent);
     this.#options.transactions.openClient(sent, flow, user);
@@ -74,28 +82,49 @@ export class RequestSender {
     if (sent !== undefined) this.#options.transactions.abandon(sent);
   }
 
+  #listensFor({ protocol, local }: SipFlow): boolean {
+    return this.#options.transport.listening.some(
+      (listener) => listener.protocol === protocol && listener.port === local.port,
+    );
+  }
+
   #withVia(request: SipRequest, flow: SipFlow): SipRequest {
     const { externalAddress, createToken } = this.#options;
     const value = serializeVia({
       transport: flow.protocol.toUpperCase(),
-      host: externalAddress ?? flow.local.address,
+      host: hostFor(flow, externalAddress),
       port: flow.local.port,
       branch: `${branchCookie}${createToken()}`,
       rport: 'requested',
-      parameters: new Map(),
+      // Where we listen for the same protocol, answers may as well be calls (RFC 5923 §6).
+      parameters: new Map(flow.reliable && this.#listensFor(flow) ? [['alias', '']] : []),
     });
     return { ...request, headers: [{ name: 'Via', value }, ...request.headers] };
   }
 }
 
-/** Contact of ours for requests that come back over this flow. */
+/** Contact of ours for requests that come back over this flow. `secure`: only over TLS, however many hops away their
+ *  sender is (RFC 3261 §26.2.2). */
 export function contactFor(
   flow: SipFlow,
-  options: { readonly user: string; readonly externalAddress: string | undefined },
+  options: {
+    readonly user: string;
+    readonly externalAddress: string | undefined;
+    readonly secure?: boolean;
+  },
 ): string {
+  const { user, externalAddress, secure = false } = options;
   const { protocol, port } = flow.local;
-  const address = options.externalAddress ?? flow.local.address;
-  const host = flowText({ protocol, address, port }).slice(protocol.length + 1);
-  const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
-  return `<sip:${options.user === '' ? '' : `${options.user}@`}${host}${transport}>`;
+  const hostPort = serializeHostPort(hostFor(flow, externalAddress), port);
+  const transport = protocol === 'udp' || secure ? '' : `;transport=${protocol}`;
+  return `<${secure ? 'sips' : 'sip'}:${user === '' ? '' : `${user}@`}${hostPort}${transport}>`;
+}
+
+function hostFor({ local, remote }: SipFlow, external: string | undefined): string {
+  return advertisedAddress({ local: local.address, peer: remote.address, external });
+}
+
+/** TLS on this hop, as `sips:` wants it on every one. */
+export function isSecureUri(uri: string): boolean {
+  return /^sips:/i.test(uri);
 }

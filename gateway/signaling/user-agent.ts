@@ -15,12 +15,12 @@ import { escapeText } from '../../protocol/sip/uri-escape.ts';
 import type { Clock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { Admission } from './admission.ts';
-import { usesFlow } from './flow-choice.ts';
+import { usesFlow, wantsSecureContact } from './flow-choice.ts';
 import { checkText, LiveSession, type SessionHost } from './live-session.ts';
 import { systemLocalAddressFor } from './local-address.ts';
 import { type OutsideRequestOptions, OutsideRequests } from './outside-requests.ts';
 import { RequestReceiver } from './request-receiver.ts';
-import { contactFor, RequestSender } from './request-sender.ts';
+import { contactFor, isSecureUri, RequestSender } from './request-sender.ts';
 import type {
   InviteOptions,
   InviteSession,
@@ -241,7 +241,8 @@ class SipUserAgent implements UserAgent, SessionHost {
         return fail({ why: 'transport', message: `no offer could be made: ${errorMessage(error)}` });
       }
       const { externalAddress } = this.#options;
-      session.run(machine.start(contactFor(flow, { user, externalAddress }), offer));
+      const secure = isSecureUri(options.target);
+      session.run(machine.start(contactFor(flow, { user, externalAddress, secure }), offer));
     };
     const use = (flow: SipFlow): void => this.#guard(() => found(flow));
     session.keepsFlow = options.flow?.open === true;
@@ -252,6 +253,14 @@ class SipUserAgent implements UserAgent, SessionHost {
   // ---- calls that come in
 
   #invited(invite: SipRequest, flow: SipFlow): void {
+    if (isSecureUri(invite.uri) && flow.protocol !== 'tls') {
+      // Whoever sent it on has broken the caller's trust already; no answer of ours may hide that.
+      this.#counted('sips-without-tls');
+      const reasonPhrase = 'SIPS Needs TLS On Every Hop';
+      const toTag = this.#receiver.tagFor(invite);
+      this.#transactions.respond(invite, createResponse(invite, 403, { toTag, reasonPhrase }));
+      return;
+    }
     const located = this.#transport.resolveLocal(flow);
     if (!(located instanceof Promise)) return this.#begin(invite, located);
     this.#arriving.add(invite);
@@ -291,7 +300,11 @@ class SipUserAgent implements UserAgent, SessionHost {
     const machine = new InboundSession({
       invite,
       profile: this.#profile,
-      contact: contactFor(flow, { user: userOf(invite.uri), externalAddress }),
+      contact: contactFor(flow, {
+        user: userOf(invite.uri),
+        externalAddress,
+        secure: flow.protocol === 'tls' && wantsSecureContact(invite),
+      }),
       localTag: this.#profile.createToken(),
     });
     const session = new LiveSession({ host: this, machine, flow, remote: flow.remote, local: flow.local });

@@ -99,7 +99,8 @@ describe('what is wrong in the file is named', () => {
     { yaml: 'rtp: { srtp: yes }', problems: ['callwire.yaml:1: rtp.srtp: found "yes", expected off, optional or required'] },
     { yaml: 'cluster: { nats: nats://127.0.0.1:4222 }', problems: [`callwire.yaml:1: cluster: found a mapping, expected no such setting; ${later}`] },
     { yaml: 'recording: { directory: ./r }', problems: [`callwire.yaml:1: recording: found a mapping, expected no such setting; ${later}`] },
-    { yaml: 'sip: { listen: [tls:127.0.0.1:5061] }', problems: ['callwire.yaml:1: sip.listen[0]: found "tls:127.0.0.1:5061", expected a udp or tcp listener; tls is not available in this version yet; remove it'] },
+    { yaml: 'sip: { listen: [tls:127.0.0.1:5061] }', problems: ['callwire.yaml:1: sip.listen[0]: found "tls:127.0.0.1:5061" without sip.tls, expected the certificate of this listener; add `tls: { cert: cert.pem, key: key.pem }` to sip'] },
+    { yaml: 'sip: { tls: { cert: a.pem, key: b.pem, requireClientCertificate: true } }', problems: ['callwire.yaml:1: sip.tls.requireClientCertificate: found true without sip.tls.ca, expected the authority of those certificates; add `ca: ca.pem`'] },
     { yaml: 'applications:\n - key: a\n   secret: c2VjcmV0LXNlY3JldA==\n   callbackUrl: http://127.0.0.1/', problems: [`callwire.yaml:4: applications[0].callbackUrl: found "http://127.0.0.1/", expected no such setting; ${later}`] },
     { yaml: `${route}   application: a`, problems: [`callwire.yaml:5: routes[0].application: found "a", expected no such setting; ${later}`] },
     { yaml: 'routes: [{ action: { name: hangup } }]', problems: [`callwire.yaml:1: routes[0].action.name: found "hangup", expected connectStream; ${later}`] },
@@ -140,6 +141,10 @@ describe('what is wrong in the file is named', () => {
   });
 
   test('also certificates that are not there, looked for beside the file', async () => {
+    expect(await problemsOf(load('sip:\n  tls: { cert: c.pem, key: callwire.yaml, ca: d.pem }\n'))).toEqual([
+      `callwire.yaml:2: sip.tls.cert: found ${JSON.stringify(join(directory, 'c.pem'))} (ENOENT), expected a file that can be read`,
+      `callwire.yaml:2: sip.tls.ca: found ${JSON.stringify(join(directory, 'd.pem'))} (ENOENT), expected a file that can be read`,
+    ]);
     expect(await problemsOf(load('http:\n  tls:\n    cert: cert.pem\n    key: /none/key.pem\n'))).toEqual([
       `callwire.yaml:3: http.tls.cert: found ${JSON.stringify(join(directory, 'cert.pem'))} (ENOENT), expected a file that can be read`,
       'callwire.yaml:4: http.tls.key: found "/none/key.pem" (ENOENT), expected a file that can be read',

@@ -32,9 +32,9 @@ export class RawPhone {
   readonly #peer: Agent;
   #branches = 0;
 
-  static async open(network: MemoryNetwork, peer: Agent): Promise<RawPhone> {
+  static async open(network: MemoryNetwork, peer: Agent, address = '127.0.0.1'): Promise<RawPhone> {
     let phone: RawPhone | undefined;
-    const socket = await network.openUdp({ address: '127.0.0.1', port: 0 }, (datagram) =>
+    const socket = await network.openUdp({ address, port: 0 }, (datagram) =>
       phone?.received.push(parseMessage(datagram)),
     );
     phone = new RawPhone(socket, peer);

@@ -227,15 +227,32 @@ describe('responses', () => {
     expect(headerValue(phone.last('100'), 'To')).not.toContain('tag');
   });
 
-  it('carry the external address', async () => {
+  it.each([
+    { peer: '198.51.100.1', carried: '203.0.113.7', who: 'the external address to a peer outside' },
+    { peer: '10.0.0.9', carried: '10.0.0.5', who: 'the local address to a neighbour' },
+  ])('carry $who', async ({ peer, carried }) => {
     const world = createWorld();
-    const bob = await createAgent(world, { externalAddress: '203.0.113.7' });
-    const phone = await RawPhone.open(world.network, bob);
+    const bob = await createAgent(world, {
+      listen: [{ protocol: 'udp', address: '10.0.0.5', port: 0 }],
+      externalAddress: '203.0.113.7',
+    });
+    const phone = await RawPhone.open(world.network, bob, peer);
     await callFrom(phone, world.clock, bob);
-    expect(headerValue(phone.last('200'), 'Contact')).toContain(`@203.0.113.7:${bob.port}>`);
+    expect(headerValue(phone.last('200'), 'Contact')).toContain(`@${carried}:${bob.port}>`);
     bob.sessions[0]!.end({ status: 200 });
     await world.clock.advance(10);
-    expect(headerValue(phone.last('BYE'), 'Via')).toContain(`SIP/2.0/UDP 203.0.113.7:${bob.port};`);
+    expect(headerValue(phone.last('BYE'), 'Via')).toContain(`SIP/2.0/UDP ${carried}:${bob.port};`);
+  });
+
+  it('to a sips: URI are refused where they did not come over TLS', async () => {
+    const world = createWorld();
+    const bob = await createAgent(world);
+    const phone = await RawPhone.open(world.network, bob);
+    phone.send(phone.build('INVITE', { uri: 'sips:bob@127.0.0.1', sdp: offerSdp }));
+    await world.clock.advance(10);
+    expect(phone.labels).toEqual(['100', '403']);
+    expect(bob.sessions).toEqual([]);
+    expect(bob.counted).toEqual(['sips-without-tls']);
   });
 
   it('copy the route of the INVITE, and requests follow it', async () => {
