@@ -11,6 +11,7 @@ import {
 import { ProtocolError } from '../protocol-error.ts';
 import type { ReceptionReport } from './reception.ts';
 import type { SenderInfo } from './sender.ts';
+import { buildVoipMetrics, packetTypeXr, readVoipMetrics, type VoipMetrics } from './voip-metrics.ts';
 
 /** RTCP reports, RFC 3550 §6, on rtp.js. `wallMs` is milliseconds since 1970; it only has to run evenly, so a
  *  monotonic clock plus a constant is best. */
@@ -39,6 +40,8 @@ export interface RemoteReport {
 export interface RtcpRead {
   readonly senderReport: SenderReportSeen | undefined;
   readonly report: RemoteReport | undefined;
+  /** How our stream is heard, where the peer sends extended reports. */
+  readonly voipMetrics: VoipMetrics | undefined;
   /** SSRCs that said goodbye. */
   readonly byes: readonly number[];
 }
@@ -54,6 +57,8 @@ export interface ReportOptions {
   readonly lastSenderReport?: { readonly ntpMiddle: number; readonly ageMs: number } | undefined;
   readonly cname: string;
   readonly wallMs: number;
+  /** Sent along as an extended report, for a peer that asked for it (RFC 3611 §5). */
+  readonly voipMetrics?: VoipMetrics | undefined;
 }
 
 const packetTypeSr = 200;
@@ -68,14 +73,26 @@ const sdesCname = 1;
 
 /** Compound packet to send: SR or RR, and SDES with the CNAME (RFC 3550 §6.1). */
 export function buildReport(options: ReportOptions): Uint8Array {
-  return serialize(reportPackets(options), options.reception);
+  return join(serialize(reportPackets(options), options.reception), extendedReport(options));
 }
 
 /** The last packet of a session: a report, SDES, BYE. */
 export function buildBye(options: ReportOptions): Uint8Array {
   const bye = new ByePacket();
   bye.addSsrc(options.ssrc);
-  return serialize([...reportPackets(options), bye], options.reception);
+  return join(buildReport(options), serialize([bye], undefined));
+}
+
+function extendedReport({ ssrc, voipMetrics }: ReportOptions): Uint8Array | undefined {
+  return voipMetrics && buildVoipMetrics(ssrc, voipMetrics);
+}
+
+function join(first: Uint8Array, second: Uint8Array | undefined): Uint8Array {
+  if (second === undefined) return first;
+  const joined = new Uint8Array(first.length + second.length);
+  joined.set(first);
+  joined.set(second, first.length);
+  return joined;
 }
 
 /** Reads a compound packet of the peer. `ssrc` is ours: report blocks about others are skipped. Throws
@@ -86,8 +103,13 @@ export function readRtcp(
 ): RtcpRead {
   let senderReport: SenderReportSeen | undefined;
   let report: RemoteReport | undefined;
+  let voipMetrics: VoipMetrics | undefined;
   const byes: number[] = [];
   for (const packet of splitCompound(datagram)) {
+    if (packet instanceof Uint8Array) {
+      voipMetrics = readVoipMetrics(packet, ssrc) ?? voipMetrics;
+      continue;
+    }
     if (packet instanceof ByePacket) {
       byes.push(...packet.getSsrcs());
       continue;
@@ -97,7 +119,7 @@ export function readRtcp(
       if (block.getSsrc() === ssrc) report = remoteReport(block, wallMs);
     }
   }
-  return { senderReport, report, byes };
+  return { senderReport, report, voipMetrics, byes };
 }
 
 /** How long to wait until the next report: 5 s, spread over 0.5–1.5 and divided by e - 1.5, the first half of that
@@ -202,12 +224,14 @@ function remoteReport(block: Block, wallMs: number): RemoteReport {
   };
 }
 
-/** The SR, RR and BYE packets of a compound. rtp.js takes a compound whole or not at all, and refuses reports with
+type ReadPacket = SenderReportPacket | ReceiverReportPacket | ByePacket | Uint8Array;
+
+/** The SR, RR and BYE packets of a compound, and its XR packets as bytes. rtp.js takes a compound whole or not at all, and refuses reports with
  *  padding or profile extensions that it does not expect, so each packet is handed to it alone and bare. */
-function splitCompound(datagram: Uint8Array): (SenderReportPacket | ReceiverReportPacket | ByePacket)[] {
+function splitCompound(datagram: Uint8Array): ReadPacket[] {
   if (datagram.length < 8 || datagram.length > rtcpBytesMax)
     throw broken(`RTCP packet of 8-${rtcpBytesMax} bytes expected, got ${datagram.length}`);
-  const packets: (SenderReportPacket | ReceiverReportPacket | ByePacket)[] = [];
+  const packets: ReadPacket[] = [];
   for (let offset = 0; offset < datagram.length; ) {
     const sizeBytes = packetBytes(datagram, offset);
     const packet = datagram.subarray(offset, offset + sizeBytes);
@@ -220,6 +244,9 @@ function splitCompound(datagram: Uint8Array): (SenderReportPacket | ReceiverRepo
         break;
       case packetTypeBye:
         packets.push(readWith(ByePacket, packet, 4 + (packet[0]! & 0x1f) * 4));
+        break;
+      case packetTypeXr:
+        packets.push(packet);
         break;
     }
     offset += sizeBytes;
