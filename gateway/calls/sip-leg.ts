@@ -6,10 +6,12 @@ import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
 import { type Negotiated, negotiate, warningValue } from '../../protocol/sdp/negotiate.ts';
 import { readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
 import { type RemoteMedia, readOffer } from '../../protocol/sdp/session-description.ts';
+import { reasonText } from '../../protocol/sip/caller-facts.ts';
 import type { SipHeader } from '../../protocol/sip/message.ts';
 import type { MediaEvent, RtpCounters } from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
 import { advertisedAddress } from '../signaling/advertised-address.ts';
+import { interfaceAddressFor } from '../signaling/local-address.ts';
 import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
 import { isWildcard } from '../signaling/sip-flow.ts';
 import { SrtpLocalKeys } from '../srtp-local-keys.ts';
@@ -49,6 +51,7 @@ export class SipLeg {
   #rtp: { readonly port: number; readonly rtcpPort: number } | undefined;
   #sessionId: number;
   #sessionVersion = 1;
+  #boundAddress = '0.0.0.0';
   /** The last SDP of ours, to be said again where the far side asks for an offer. */
   #localSdp = '';
   #ended = false;
@@ -88,10 +91,11 @@ export class SipLeg {
   /** Binds the RTP port; `opened` or `ended` follows. */
   open(): void {
     this.#rtpState = 'open';
+    this.#boundAddress = this.#chooseBindAddress();
     this.#media.send({
       type: 'openRtp',
       endpointId: this.endpointId,
-      address: this.#bindAddress(),
+      address: this.#boundAddress,
       rtcpMux: this.#negotiated?.rtcpMux ?? false,
     });
   }
@@ -221,25 +225,32 @@ export class SipLeg {
   #sessionEnded(end: SessionEnd): void {
     if (end.cause === 'local') return;
     const reason = sessionEndReasons[end.cause];
-    this.#endedByPeer(reason, reason === 'internalError' ? end.cause : undefined);
+    this.#endedByPeer(reason, detailOf(end));
   }
 
   #endedByPeer(reason: EndReason, detail?: string): void {
     if (!this.#ended) this.#handlers.ended(reason, detail);
   }
 
-  #bindAddress(): string {
+  /** Audio may be of another family than signalling, with a proxy between them that speaks both. */
+  get #mediaPeer(): string {
+    return this.#negotiated?.remote.address ?? this.#session.local.address;
+  }
+
+  #chooseBindAddress(): string {
     const { rtpAddress } = this.#settings;
-    const peerIsIPv6 = isIPv6(this.#session.local.address);
+    const { local } = this.#session;
+    const isOfFamily = (address: string): boolean => isIPv6(address) === isIPv6(this.#mediaPeer);
     // A bind address of the other family cannot reach this peer: the one that faces it can.
-    return isIPv6(rtpAddress) === peerIsIPv6 ? rtpAddress : this.#session.local.address;
+    return [rtpAddress, local.address].find(isOfFamily) ?? (isIPv6(this.#mediaPeer) ? '::' : '0.0.0.0');
   }
 
   #sdpAddress(): string {
     const { local, remote } = this.#session;
-    const bound = this.#bindAddress();
+    const bound = this.#boundAddress;
+    const facing = isIPv6(local.address) === isIPv6(bound) ? local.address : undefined;
     return advertisedAddress({
-      local: isWildcard(bound) ? local.address : bound,
+      local: isWildcard(bound) ? (facing ?? interfaceAddressFor(this.#mediaPeer) ?? bound) : bound,
       peer: remote.address,
       external: this.#settings.externalAddress,
     });
@@ -269,6 +280,19 @@ export class SipLeg {
   }
 }
 
+/** What its row does not say: why a phone hung up, or how it was lost. */
+function detailOf(end: SessionEnd): string | undefined {
+  switch (end.cause) {
+    case 'bye':
+    case 'cancel':
+      return reasonText(end.request);
+    case 'unreachable':
+      return end.message;
+    default:
+      return undefined;
+  }
+}
+
 /** What the end of an inbound INVITE session means for the call. */
 const sessionEndReasons = {
   bye: 'callerHangup',
@@ -277,7 +301,9 @@ const sessionEndReasons = {
   closed: 'shutdown',
   // Outbound sessions only.
   refused: 'internalError',
-  unreachable: 'internalError',
+  unanswered: 'internalError',
+  // The phone no longer knows the dialog, or did not refresh it in time.
+  unreachable: 'legLost',
 } as const satisfies Record<Exclude<SessionEnd['cause'], 'local'>, EndReason>;
 
 /** How a session description that cannot be served is refused: 488 names why in a Warning (RFC 3261 §20.43). */

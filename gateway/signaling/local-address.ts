@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 
@@ -29,6 +30,16 @@ export function systemLocalAddressFor(peer: string): Promise<string> {
     // Any port: a connected UDP socket is bound to the address that the route leaves from.
     socket.connect(9, peer, settle as () => void);
   });
+}
+
+/** An address of this machine, of the family of `peer`: where no question to the routing table can be waited for. */
+export function interfaceAddressFor(peer: string): string | undefined {
+  const family = isIPv6(peer) ? 'IPv6' : 'IPv4';
+  const isLoopbackPeer = peer === '::1' || peer.startsWith('127.');
+  const found = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter((each) => each.family === family && each.internal === isLoopbackPeer);
+  return (found.find(({ address }) => !/^fe80:|^169\.254\./i.test(address)) ?? found[0])?.address;
 }
 
 /** Remembers the answers, so that all but the first message from a peer find its address at once. */
