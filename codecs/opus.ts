@@ -47,7 +47,11 @@ const SET_COMPLEXITY = 4010;
 const SET_INBAND_FEC = 4012;
 const SET_PACKET_LOSS_PERCENT = 4014;
 const SET_DTX = 4016;
+const SET_SIGNAL = 4024;
 const RESET_STATE = 4028;
+
+const SIGNAL_AUTO = -1000;
+const SIGNAL_VOICE = 3001;
 
 const NATIVE_RATES_HZ = [8000, 12_000, 16_000, 24_000, 48_000];
 const ENCODED_FRAMES_MS = [2.5, 5, 10, 20, 40, 60];
@@ -121,6 +125,9 @@ class OpusEncoder implements AudioEncoder {
     native.applyEncoderCTL(SET_INBAND_FEC, options.inbandFec === true ? 1 : 0);
     native.applyEncoderCTL(SET_PACKET_LOSS_PERCENT, options.packetLossPercent ?? 0);
     native.applyEncoderCTL(SET_DTX, options.dtx === true ? 1 : 0);
+    // Only the half of Opus that is made for voices knows the two, and it is not chosen by itself at these bitrates.
+    const voice = options.inbandFec === true || options.dtx === true;
+    native.applyEncoderCTL(SET_SIGNAL, voice ? SIGNAL_VOICE : SIGNAL_AUTO);
     this.#native = native;
   }
 
