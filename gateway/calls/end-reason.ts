@@ -63,6 +63,8 @@ export const endReasons = {
   streamLost:      row(480, 27,  ['ANSWERED', 'CALLEEHANGUP'],     'error',         'server',   'stream connection lost'),
   violation:       row(502, 111, ['ANSWERED', 'GENERALERROR'],     'error',         'server',   'stream server broke the protocol'),
   rtpTimeout:      row(480, 102, ['ANSWERED', 'CALLERHANGUP'],     'rtpTimeout',    'network',  'no RTP from the caller for too long'),
+  legLost:         row(480, 27,  ['ANSWERED', 'CALLERHANGUP'],     'callerHangup',  'network',  'phone lost'),
+  transferred:     row(480, 16,  ['ANSWERED', 'CALLEEHANGUP'],     'transferred',   'nobody',   'caller was transferred'),
   noAck:           row(480, 102, ['ANSWERED', 'GENERALERROR'],     'error',         'caller',   'caller never acknowledged the answer'),
   mediaFailed:     row(500, 41,  ['FAILED', 'GENERALERROR'],       'error',         'gateway',  'media could not be set up or was lost'),
   shutdown:        row(503, 41,  ['ANSWERED', 'MANAGERHANGUP'],    'shutdown',      'operator', 'gateway shut down'),

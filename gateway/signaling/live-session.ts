@@ -1,4 +1,5 @@
 import { ProtocolError } from '../../protocol/protocol-error.ts';
+import type { Dialog } from '../../protocol/sip/dialog.ts';
 import type { InboundSession } from '../../protocol/sip/inbound-session.ts';
 import {
   headerValue,
@@ -7,6 +8,7 @@ import {
   type SipResponse,
 } from '../../protocol/sip/message.ts';
 import type { OutboundSession } from '../../protocol/sip/outbound-session.ts';
+import { serializeReplaces } from '../../protocol/sip/refer.ts';
 import { createResponse } from '../../protocol/sip/response.ts';
 import type {
   OfferReply,
@@ -16,10 +18,19 @@ import type {
   SessionReport,
 } from '../../protocol/sip/session-actions.ts';
 import { sdpOf } from '../../protocol/sip/session-description.ts';
-import type { Clock } from '../clock.ts';
+import { reasonHeader } from '../../protocol/sip/session-headers.ts';
+import type { Clock, Timer } from '../clock.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
-import type { InviteSession, InviteSessionHandlers, SessionEnd, SipAddress } from './session.ts';
+import type {
+  InviteSession,
+  InviteSessionHandlers,
+  ReferOptions,
+  ReferOutcome,
+  SessionEnd,
+  SipAddress,
+} from './session.ts';
 import type { SipFlow } from './sip-flow.ts';
+import { Transfers } from './transfers.ts';
 
 /** What a session asks of its user agent. */
 export interface SessionHost {
@@ -42,6 +53,8 @@ export interface LiveSessionOptions {
   readonly flow: SipFlow | undefined;
   readonly remote: SipAddress;
   readonly local: SipAddress;
+  /** Outbound: gives up so long from now, where nobody has answered. */
+  readonly ringLimitMs?: number | undefined;
 }
 
 /** The face of one INVITE session: runs its state machine of `protocol/sip/`, carries out what that asks for and tells
@@ -56,8 +69,9 @@ export class LiveSession implements InviteSession {
   readonly flowHops = new Set<string>();
   /** The far side is a phone that registered over `flow`: its Contact may lead nowhere. */
   keepsFlow = false;
-  /** Under which the user agent finds it, once there is a dialog. */
-  dialogKey: string | undefined;
+  /** Under which the user agent finds it, and the dialogs that they stand for. */
+  dialogKeys: readonly string[] = [];
+  dialogsListed: readonly Dialog[] = [];
   remote: SipAddress;
   local: SipAddress;
   readonly #host: SessionHost;
@@ -67,6 +81,9 @@ export class LiveSession implements InviteSession {
   #running = false;
   #closed = false;
   #nextId = 1;
+  #ringLimit: Timer | undefined;
+  #unanswered = false;
+  readonly #transfers: Transfers;
   readonly #requests = new Map<number, (response: SipResponse) => void>();
   readonly #reinvites = new Map<number, (outcome: ReinviteOutcome) => void>();
 
@@ -78,7 +95,11 @@ export class LiveSession implements InviteSession {
     this.flow = options.flow;
     this.remote = options.remote;
     this.local = options.local;
-    this.#timer = new DeadlineTimer(options.host.clock, () => this.run(this.machine.expire(this.#nowMs)));
+    const { clock } = options.host;
+    this.#timer = new DeadlineTimer(clock, () => this.run(this.machine.expire(this.#nowMs)));
+    this.#transfers = new Transfers({ clock, request: (method, parts) => this.request(method, parts) });
+    if (options.ringLimitMs !== undefined)
+      this.#ringLimit = clock.after(options.ringLimitMs, () => this.#giveUp());
   }
 
   get invite(): SipRequest {
@@ -95,6 +116,13 @@ export class LiveSession implements InviteSession {
 
   get offer(): string | undefined {
     return this.direction === 'inbound' ? sdpOf(this.machine.invite) : undefined;
+  }
+
+  get replacesValue(): string | undefined {
+    const dialog = this.machine.dialog ?? this.machine.dialogs.at(-1);
+    if (dialog === undefined) return undefined;
+    const { callId, localTag, remoteTag } = dialog;
+    return serializeReplaces({ callId, toTag: remoteTag ?? '0', fromTag: localTag, earlyOnly: false });
   }
 
   /** The owner is known; what was reported so far reaches it now. */
@@ -146,17 +174,37 @@ export class LiveSession implements InviteSession {
   }
 
   reinvite(offer: string): Promise<ReinviteOutcome> {
+    return this.#reoffer('INVITE', offer);
+  }
+
+  update(offer: string): Promise<ReinviteOutcome> {
+    return this.#reoffer('UPDATE', offer);
+  }
+
+  #reoffer(method: 'INVITE' | 'UPDATE', offer: string): Promise<ReinviteOutcome> {
     return new Promise((resolve) => {
       const id = this.#nextId++;
       this.#reinvites.set(id, resolve);
-      this.run(this.machine.reinvite(id, offer, this.#nowMs));
+      this.run(this.machine.reoffer(method, id, offer, this.#nowMs));
     });
+  }
+
+  refer(target: string, options: ReferOptions = {}): Promise<ReferOutcome> {
+    checkHeaders(options.headers);
+    for (const text of [target, options.replaces, options.referredBy]) checkText(text ?? '');
+    return this.#transfers.refer(target, options);
+  }
+
+  #giveUp(): void {
+    if (this.state !== 'early') return;
+    this.#unanswered = true;
+    this.end({ status: 487, headers: [reasonHeader(19, 'no answer in time')] });
   }
 
   // ---- the network's side
 
   receiveRequest(request: SipRequest): void {
-    this.run(this.machine.receiveRequest(request));
+    this.run(this.machine.receiveRequest(request, this.#nowMs));
   }
 
   /** CANCEL of the INVITE that began it. */
@@ -169,12 +217,14 @@ export class LiveSession implements InviteSession {
       this.run(this.machine.receiveResponse(request, response, this.#nowMs));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
+      // A provisional response that nobody understands is as good as none.
+      if (response.status < 200) return;
       this.requestFailed(request, { why: 'transport', message: error.message });
     }
   }
 
   requestFailed(request: SipRequest, failure: RequestFailure): void {
-    this.run(this.machine.requestFailed(request, failure));
+    this.run(this.machine.requestFailed(request, failure, this.#nowMs));
   }
 
   /** The user agent closes: no message is sent any more. */
@@ -183,6 +233,8 @@ export class LiveSession implements InviteSession {
     const open = this.machine.state !== 'ended';
     this.#closed = true;
     this.#timer.cancel();
+    this.#ringLimit?.cancel();
+    this.#transfers.end();
     this.#queue = [];
     const unanswered = createResponse(this.machine.invite, 503);
     for (const resolve of this.#requests.values()) resolve(unanswered);
@@ -237,11 +289,14 @@ export class LiveSession implements InviteSession {
       case 'progressed':
         return handlers?.progressed?.(report.response);
       case 'accepted':
+        this.#ringLimit?.cancel();
         return handlers?.accepted?.(report.response, report.answer);
       case 'confirmed':
         return handlers?.confirmed?.(report.answer);
+      case 'refreshed':
+        return handlers?.refreshed?.(report.answer);
       case 'ended':
-        return handlers?.ended(report.end satisfies SessionEnd);
+        return this.#ended(report.end);
       case 'offered':
         return this.#offered(report.request, report.offer);
       case 'requested':
@@ -256,6 +311,12 @@ export class LiveSession implements InviteSession {
     }
   }
 
+  #ended(end: SessionEnd): void {
+    this.#ringLimit?.cancel();
+    this.#transfers.end();
+    this.#handlers?.ended(end.cause === 'local' && this.#unanswered ? { cause: 'unanswered' } : end);
+  }
+
   #offered(request: SipRequest, offer: string | undefined): void {
     let reply: OfferReply = { status: 500 };
     this.#tell(() => {
@@ -266,10 +327,18 @@ export class LiveSession implements InviteSession {
 
   #requested(request: SipRequest): void {
     let reply: { readonly status: number; readonly headers?: readonly SipHeader[] } = { status: 500 };
+    let begin = (): void => {};
     this.#tell(() => {
-      reply = this.#handlers?.requested?.(request) ?? { status: 405 };
+      const { referred, requested } = this.#handlers ?? {};
+      if (request.method === 'REFER' && referred !== undefined) {
+        ({ reply, begin } = this.#transfers.receiveRefer(request, referred));
+        return;
+      }
+      const notified = request.method === 'NOTIFY' ? this.#transfers.receiveNotify(request) : undefined;
+      reply = notified ?? requested?.(request) ?? { status: 405 };
     });
     this.run(this.machine.answerRequest(request, reply.status, reply.headers));
+    begin();
   }
 
   /** An error of the owner is the owner's: the protocol goes on. */

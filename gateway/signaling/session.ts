@@ -1,4 +1,6 @@
+import type { Replaces } from '../../protocol/sip/header-values.ts';
 import type { SipHeader, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
+import type { ReferProgress } from '../../protocol/sip/refer.ts';
 import type { RequestSeries } from '../../protocol/sip/request-series.ts';
 import type { OutsideRequestOptions } from './outside-requests.ts';
 import type { SipFlow } from './sip-flow.ts';
@@ -59,6 +61,9 @@ export interface UserAgentHandlers {
   /** A new INVITE outside any dialog, already checked (syntax, extensions, loops, merged requests) and answered
    *  with 100. Returns the handlers of the session; the callee decides with `progress`, `accept` or `end`. */
   invited(session: InviteSession): InviteSessionHandlers;
+  /** An INVITE that is to take the place of `replaced`, a session of ours that it named rightly (RFC 3891): accept it and
+   *  end the other, or refuse it. Without this handler the extension is not offered, and such an INVITE is `invited`. */
+  replacing?(session: InviteSession, replaced: InviteSession): InviteSessionHandlers;
   /** Status that answers OPTIONS outside a dialog. 200, or 503 while draining. */
   readiness(): number;
   /** A request outside any dialog, of one of the `methodsServed`. */
@@ -84,6 +89,8 @@ export interface InviteOptions {
   readonly offer: (localAddress: string) => string;
   readonly headers?: readonly SipHeader[];
   readonly credentials?: { readonly username: string; readonly password: string };
+  /** CANCEL after so long without an answer; the session then ends as `unanswered`. Default: the far side decides. */
+  readonly ringLimitMs?: number | undefined;
   /** Sent this way while it is open, wherever `target` points: to a phone that registered with us over it. */
   readonly flow?: SipFlow | undefined;
 }
@@ -101,7 +108,11 @@ export interface InviteSession {
   /** SDP of the INVITE (inbound), undefined for a late offer. */
   readonly offer: string | undefined;
 
-  /** Inbound, early: a provisional response (101–199). */
+  /** Value for a Replaces or a Refer-To that names this session to its far side; undefined before there is a dialog. */
+  readonly replacesValue: string | undefined;
+
+  /** Inbound, early: a provisional response (101–199). It is sent reliably (RFC 3262) where the caller insists, or
+   *  where it can and there is `sdp`; a 200 then waits for the PRACK. No `sdp` where the INVITE had none. */
   progress(
     status: number,
     options?: { readonly sdp?: string; readonly headers?: readonly SipHeader[] },
@@ -116,7 +127,7 @@ export interface InviteSession {
     readonly reasonPhrase?: string;
     readonly headers?: readonly SipHeader[];
   }): void;
-  /** Confirmed: a request inside the dialog (INFO, NOTIFY, UPDATE). Resolves with the final response, a local 408
+  /** A request inside the dialog (INFO, NOTIFY, UPDATE), also an early one: of the phone that rang last. Resolves with the final response, a local 408
    *  or 503 where none came. */
   request(
     method: string,
@@ -125,6 +136,43 @@ export interface InviteSession {
   /** Confirmed: re-INVITE with this offer. Resolves with the SDP answer or the refusal; 491 is retried as
    *  RFC 3261 §14.1 says. */
   reinvite(offer: string): Promise<{ readonly answer: string } | { readonly status: number }>;
+  /** The same with UPDATE (RFC 3311), for which no person is asked; also early, once a reliable answer came. */
+  update(offer: string): Promise<{ readonly answer: string } | { readonly status: number }>;
+  /** Confirmed: asks the far side to call `target` in place of this call, and follows what becomes of that. The session
+   *  goes on; its owner ends it. Throws `ProtocolError` for a bad URI, `TypeError` for line breaks. */
+  refer(target: string, options?: ReferOptions): Promise<ReferOutcome>;
+}
+
+export interface ReferOptions {
+  /** `replacesValue` of the session whose far side is `target`: attended transfer. */
+  readonly replaces?: string;
+  /** name-addr, RFC 3892. */
+  readonly referredBy?: string;
+  readonly headers?: readonly SipHeader[];
+  /** Provisional news. */
+  readonly progressed?: (progress: ReferProgress) => void;
+  /** Longest wait for the outcome after REFER was accepted. Default 180 s. */
+  readonly limitMs?: number;
+}
+
+export type ReferOutcome =
+  /** The new call was answered. */
+  | { readonly outcome: 'succeeded'; readonly status: number; readonly reasonPhrase: string }
+  /** REFER was refused, or the new call failed. */
+  | { readonly outcome: 'failed'; readonly status: number; readonly reasonPhrase: string }
+  /** REFER was accepted, then: the session ended first, nothing final was said, or it was agreed to say nothing. */
+  | { readonly outcome: 'unknown'; readonly why: 'hungUp' | 'silence' | 'notFollowed' };
+
+/** A REFER of the far side. */
+export interface Referral {
+  /** Whom to call. */
+  readonly target: string;
+  /** The call at `target` that the new one replaces. */
+  readonly replaces: Replaces | undefined;
+  readonly referredBy: string | undefined;
+  readonly request: SipRequest;
+  /** What becomes of it, told to the far side. A final status is the last. */
+  report(status: number, reasonPhrase?: string): void;
 }
 
 export interface InviteSessionHandlers {
@@ -138,7 +186,12 @@ export interface InviteSessionHandlers {
   offered?(
     offer: string | undefined,
   ): { readonly answer: string } | { readonly status: number; readonly headers?: readonly SipHeader[] };
-  /** INFO, MESSAGE, REFER, NOTIFY inside the dialog; the status to answer with. Unhandled: 405 or 501. */
+  /** The answer to a re-INVITE that only kept the session alive (RFC 4028): to our last description, as if it were an
+   *  offer. */
+  refreshed?(answer: string): void;
+  /** REFER inside the dialog. A status below 300 accepts it (202); what becomes of it goes into `referral.report`. */
+  referred?(referral: Referral): { readonly status: number; readonly headers?: readonly SipHeader[] };
+  /** INFO, MESSAGE, NOTIFY inside the dialog, REFER without the handler above; the status to answer with. Unhandled: 405 or 501. */
   requested?(request: SipRequest): { readonly status: number; readonly headers?: readonly SipHeader[] };
   /** The last event, exactly one a session, also after `end`. */
   ended(end: SessionEnd): void;
@@ -154,9 +207,12 @@ export type SessionEnd =
   | { readonly cause: 'cancel'; readonly request: SipRequest }
   /** Outbound: refused with a final response of 300 or more. */
   | { readonly cause: 'refused'; readonly response: SipResponse }
-  /** Outbound: nobody answered at all (timer B), or the transport failed. */
+  /** Outbound: no final response within `ringLimitMs`; CANCEL has been sent. */
+  | { readonly cause: 'unanswered' }
+  /** Outbound: nobody answered at all (timer B), or the transport failed. In mid-call: the far side no longer knows the
+   *  dialog, or did not refresh it in time. */
   | { readonly cause: 'unreachable'; readonly message: string }
-  /** Inbound: no ACK within 64·T1; BYE has been sent. */
+  /** Inbound: no ACK within 64·T1; BYE has been sent. Or no PRACK; 504 has been sent. */
   | { readonly cause: 'noAck' }
   /** The user agent was closed. */
   | { readonly cause: 'closed' };

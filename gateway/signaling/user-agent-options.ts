@@ -1,3 +1,4 @@
+import type { SessionTimerSettings } from '../../protocol/sip/session-timer.ts';
 import type { SipTimings } from '../../protocol/sip/transaction-tables.ts';
 import type { Clock } from '../clock.ts';
 import type { Network } from '../network.ts';
@@ -41,6 +42,8 @@ export interface UserAgentOptions {
   readonly access?: AccessOptions | undefined;
   /** Methods outside dialogs, besides those of calls, that `requestedOutside` answers: REGISTER, MESSAGE. */
   readonly methodsServed?: readonly string[] | undefined;
+  /** RFC 4028. Default: not spoken. */
+  readonly sessionTimer?: SessionTimerSettings | undefined;
   readonly timings?: SipTimings | undefined;
   /** 0 ≤ x < 1, for back-off, tags and branches. Default: the system's. */
   readonly random?: (() => number) | undefined;

@@ -8,7 +8,6 @@ import { isSoundResponse } from '../../protocol/sip/request-check.ts';
 import type { RequestSeries } from '../../protocol/sip/request-series.ts';
 import { createResponse } from '../../protocol/sip/response.ts';
 import type { RequestFailure, SessionProfile } from '../../protocol/sip/session-actions.ts';
-import { dialogKey } from '../../protocol/sip/transaction-key.ts';
 import { sipTimings } from '../../protocol/sip/transaction-tables.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
 import { escapeText } from '../../protocol/sip/uri-escape.ts';
@@ -19,6 +18,7 @@ import { usesFlow, wantsSecureContact } from './flow-choice.ts';
 import { checkText, LiveSession, type SessionHost } from './live-session.ts';
 import { systemLocalAddressFor } from './local-address.ts';
 import { type OutsideRequestOptions, OutsideRequests } from './outside-requests.ts';
+import { findReplaced } from './replaced-session.ts';
 import { RequestReceiver } from './request-receiver.ts';
 import { contactFor, isSecureUri, RequestSender } from './request-sender.ts';
 import type {
@@ -30,6 +30,7 @@ import type {
   UserAgentCounts,
   UserAgentHandlers,
 } from './session.ts';
+import { SessionTable } from './session-table.ts';
 import type { SipFlow } from './sip-flow.ts';
 import { SipTransport } from './sip-transport.ts';
 import { systemHostLookup } from './target-resolver.ts';
@@ -37,7 +38,7 @@ import { Transactions } from './transactions.ts';
 import { limitsDefault, type UserAgentLimits, type UserAgentOptions } from './user-agent-options.ts';
 
 const methodsAllowed = [
-  ...['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'UPDATE', 'INFO', 'NOTIFY', 'REFER', 'MESSAGE'],
+  ...['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'UPDATE', 'INFO', 'NOTIFY', 'REFER', 'MESSAGE', 'PRACK'],
 ];
 
 /** Binds every listener. Rejects with the system's error (`EADDRINUSE`, `EACCES`), leaving none bound. */
@@ -59,9 +60,7 @@ class SipUserAgent implements UserAgent, SessionHost {
   readonly #receiver: RequestReceiver;
   readonly #admission: Admission;
   readonly #outside: OutsideRequests;
-  readonly #sessions = new Set<LiveSession>();
-  readonly #dialogs = new Map<string, LiveSession>();
-  readonly #invites = new Map<SipRequest, LiveSession>();
+  readonly #sessions = new SessionTable();
   /** INVITEs whose local address is being looked up. */
   readonly #arriving = new Set<SipRequest>();
   #open = true;
@@ -75,8 +74,9 @@ class SipUserAgent implements UserAgent, SessionHost {
     this.#profile = {
       userAgentName: options.userAgentName,
       allow: methodsAllowed,
-      supported: [],
+      supported: extensionsOf(options),
       timings: options.timings ?? sipTimings,
+      sessionTimer: options.sessionTimer,
       createToken: options.random === undefined ? systemToken : () => seededToken(random),
       random,
     };
@@ -98,7 +98,7 @@ class SipUserAgent implements UserAgent, SessionHost {
       received: (message, flow) => this.#guard(() => this.#receive(message, flow)),
       rejected: (error, flow) => this.#guard(() => this.#receiver.reject(error, flow)),
       closed: (flow) => this.#guard(() => this.#transactions.flowClosed(flow)),
-      inUse: (flow) => [...this.#sessions].some((session) => session.flow === flow),
+      inUse: (flow) => this.#sessions.use(flow),
       acceptsConnection: (address) => this.#admission.acceptsConnection(address),
       counted: (code) => this.#counted(code),
       traced: (direction, message, { remote, local }) =>
@@ -133,8 +133,8 @@ class SipUserAgent implements UserAgent, SessionHost {
       transactions: this.#transactions,
       profile: this.#profile,
       transactionsMax: this.#limits.transactionsMax,
-      inDialog: (key) => this.#dialogs.get(key),
-      ofInvite: (invite) => this.#invites.get(invite),
+      inDialog: (key) => this.#sessions.ofDialog(key),
+      ofInvite: (invite) => this.#sessions.ofInvite(invite),
       invited: (invite, flow) => this.#invited(invite, flow),
       cancelledEarly: (invite) => this.#cancelledEarly(invite),
       full: () => this.#sessions.size >= this.#limits.sessionsMax,
@@ -155,7 +155,7 @@ class SipUserAgent implements UserAgent, SessionHost {
     return {
       sessions: this.#sessions.size,
       transactions: this.#transactions.size,
-      dialogs: this.#dialogs.size,
+      dialogs: this.#sessions.dialogs,
       connections: this.#transport.connections,
     };
   }
@@ -163,10 +163,8 @@ class SipUserAgent implements UserAgent, SessionHost {
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    for (const session of [...this.#sessions]) session.close();
+    for (const session of this.#sessions.sessions) session.close();
     this.#sessions.clear();
-    this.#dialogs.clear();
-    this.#invites.clear();
     this.#arriving.clear();
     this.#outside.close();
     this.#admission.close();
@@ -213,6 +211,7 @@ class SipUserAgent implements UserAgent, SessionHost {
       flow: undefined,
       remote: expected,
       local: local ?? { ...expected, address: '0.0.0.0', port: 0 },
+      ringLimitMs: options.ringLimitMs,
     });
     this.#sessions.add(session);
     session.attach(handlers);
@@ -283,10 +282,19 @@ class SipUserAgent implements UserAgent, SessionHost {
   #begin(invite: SipRequest, flow: SipFlow): void {
     const session = this.#createInbound(invite, flow);
     if (session === undefined) return;
-    this.#sessions.add(session);
-    this.#invites.set(invite, session);
+    this.#sessions.add(session, invite);
+    const { replacing } = this.#handlers;
+    const found =
+      replacing === undefined ? undefined : findReplaced(invite, (key) => this.#sessions.ofDialog(key));
+    if (found?.refuseWith !== undefined) {
+      this.#counted('replaces-refused');
+      session.attach({ ended() {} });
+      return session.end({ status: found.refuseWith });
+    }
     try {
-      session.attach(this.#handlers.invited(session));
+      session.attach(
+        found === undefined ? this.#handlers.invited(session) : replacing!(session, found.session),
+      );
     } catch (error) {
       this.handlerFailed(error, session);
       session.attach({ ended() {} });
@@ -294,7 +302,8 @@ class SipUserAgent implements UserAgent, SessionHost {
     }
   }
 
-  /** Undefined where there is no way back to the caller: refused with 400. */
+  /** Undefined where there is no way back to the caller, refused with 400, or where it wants to be asked too often
+   *  whether it is still there, refused with 422. */
   #createInbound(invite: SipRequest, flow: SipFlow): LiveSession | undefined {
     const { externalAddress } = this.#options;
     const machine = new InboundSession({
@@ -310,7 +319,12 @@ class SipUserAgent implements UserAgent, SessionHost {
     const session = new LiveSession({ host: this, machine, flow, remote: flow.remote, local: flow.local });
     try {
       if (usesFlow(machine.dialog, invite, flow)) session.flowHops.add(machine.dialog.nextHop);
-      return session;
+      const { timerRefusal } = machine;
+      if (timerRefusal === undefined) return session;
+      this.#counted('session-interval-too-small');
+      const toTag = this.#receiver.tagFor(invite);
+      this.#transactions.respond(invite, createResponse(invite, 422, { toTag, headers: timerRefusal }));
+      return undefined;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#counted(error.code);
@@ -371,20 +385,11 @@ class SipUserAgent implements UserAgent, SessionHost {
   }
 
   changed(session: LiveSession): void {
+    if (!this.#sessions.changed(session)) return;
     const { machine, flow } = session;
-    const { dialog } = machine;
-    if (machine.finished) {
-      this.#sessions.delete(session);
-      this.#invites.delete(machine.invite);
-      if (session.dialogKey !== undefined) this.#dialogs.delete(session.dialogKey);
-    } else if (dialog !== undefined && session.dialogKey === undefined) {
-      session.dialogKey = dialogKey(dialog.callId, dialog.localTag, dialog.remoteTag);
-      this.#dialogs.set(session.dialogKey, session);
-      const keepsFlow = session.keepsFlow || flow?.reliable === true;
-      if (machine.direction === 'outbound' && keepsFlow && dialog.routeSet.length === 0) {
-        session.flowHops.add(dialog.nextHop);
-      }
-    }
+    if (machine.direction !== 'outbound' || !(session.keepsFlow || flow?.reliable === true)) return;
+    for (const { routeSet, nextHop } of machine.dialogs)
+      if (routeSet.length === 0) session.flowHops.add(nextHop);
   }
 
   handlerFailed(error: unknown, session: LiveSession): void {
@@ -422,6 +427,14 @@ class SipUserAgent implements UserAgent, SessionHost {
   #counted(code: string): void {
     this.#handlers.counted?.(code);
   }
+}
+
+/** Option tags of Supported. RFC 3262, 3891, 4028, 4488. */
+function extensionsOf({ handlers, sessionTimer }: UserAgentOptions): string[] {
+  const extensions = ['100rel', 'norefersub'];
+  if (handlers.replacing !== undefined) extensions.push('replaces');
+  if (sessionTimer !== undefined) extensions.push('timer');
+  return extensions;
 }
 
 function systemToken(): string {

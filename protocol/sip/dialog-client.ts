@@ -5,14 +5,22 @@ import { createResponse } from './response.ts';
 import type { ReinviteOutcome, RequestFailure, SessionAction, SessionProfile } from './session-actions.ts';
 import { sdpOf, sdpParts } from './session-description.ts';
 import { capabilityHeaders } from './session-headers.ts';
+import type { SessionTimer } from './session-timer.ts';
+
+/** Who asked: the owner's number, the session timer, or nobody who waits (BYE, PRACK). */
+type Asker = number | 'refresh' | undefined;
+
+/** Offers that wait for their turn, and are sent again after 491. */
+type OfferMethod = 'INVITE' | 'UPDATE';
 
 /** A request of ours that waits for its final response. */
 interface Pending {
-  /** Of the one who asks; undefined for a BYE. */
-  readonly id: number | undefined;
+  readonly id: Asker;
   readonly headers: readonly SipHeader[];
   readonly body: Uint8Array;
-  /** re-INVITE: how often 491 sent it back. */
+  /** An offer is answered with a session description, and comes again after 491. */
+  readonly wants: 'response' | 'answer';
+  /** How often 491 sent it back. */
   readonly attempt: number;
 }
 
@@ -21,6 +29,8 @@ export interface DialogOutcome {
   readonly actions: readonly SessionAction[];
   /** The far side no longer knows the dialog: the session must end. */
   readonly lost?: string;
+  /** A request of ours and its final response, where that settled it. */
+  readonly settled?: { readonly request: SipRequest; readonly response: SipResponse; readonly id: Asker };
 }
 
 const reinviteAttemptsMax = 10;
@@ -40,7 +50,8 @@ export class DialogClient {
   readonly #pending = new Map<SipRequest, Pending>();
   /** By their INVITE, for as long as its transaction may bring the 2xx again. */
   readonly #acks = new WeakMap<SipRequest, RoutedRequest>();
-  #retry: { readonly dueMs: number; readonly pending: Pending } | undefined;
+  readonly #timer: SessionTimer;
+  #retry: { readonly dueMs: number; readonly method: OfferMethod; readonly pending: Pending } | undefined;
   #closed = false;
 
   constructor(options: {
@@ -48,8 +59,10 @@ export class DialogClient {
     readonly profile: SessionProfile;
     readonly contact: string;
     readonly ownsCallId: boolean;
+    readonly timer: SessionTimer;
     readonly credentials?: Credentials | undefined;
   }) {
+    this.#timer = options.timer;
     this.#dialog = options.dialog;
     this.#profile = options.profile;
     this.#contact = options.contact;
@@ -65,7 +78,7 @@ export class DialogClient {
   /** An offer of ours waits for its answer. */
   get offering(): boolean {
     for (const { method, body } of this.#pending.keys()) {
-      if (method === 'INVITE' || (method === 'UPDATE' && body.length > 0)) return true;
+      if (isOffer(method, body)) return true;
     }
     return false;
   }
@@ -74,27 +87,33 @@ export class DialogClient {
     return this.#retry?.dueMs;
   }
 
-  send(
-    method: string,
-    id: number | undefined,
-    headers: readonly SipHeader[],
-    body = emptyBody,
-  ): SessionAction[] {
-    return this.#send(method, { id, headers, body, attempt: 0 });
+  send(method: string, id: Asker, headers: readonly SipHeader[], body = emptyBody): SessionAction[] {
+    return this.#send(method, { id, headers, body, wants: 'response', attempt: 0 });
   }
 
   /** The outcome of a request that cannot be sent. */
   fail(method: string, id: number, headers: readonly SipHeader[], body = emptyBody): SessionAction[] {
     const { request } = this.#dialog.createRequest(method, { headers, body });
-    return this.#settle(request, id, createResponse(request, 481));
+    return [responded(id, createResponse(request, 481))];
   }
 
   /** `blocked`: another INVITE is open (§14.1), so this one waits as after a 491. */
-  reinvite(id: number, offer: string, blocked: boolean, nowMs: number): SessionAction[] {
-    if (this.#closed) return [reinvited(id, { status: 481 })];
-    if (this.#inviting || this.#retry !== undefined) return [reinvited(id, { status: 491 })];
-    const pending: Pending = { id, ...sdpParts(offer), attempt: 0 };
-    return blocked ? this.#backOff(pending, nowMs) : this.#send('INVITE', pending);
+  reoffer(
+    method: OfferMethod,
+    id: number | 'refresh',
+    offer: string,
+    blocked: boolean,
+    nowMs: number,
+  ): SessionAction[] {
+    if (this.#closed) return reinvited(id, { status: 481 });
+    if (this.offering || this.#retry !== undefined) return reinvited(id, { status: 491 });
+    const pending: Pending = { id, ...sdpParts(offer), wants: 'answer', attempt: 0 };
+    return blocked ? this.#backOff(method, pending, nowMs) : this.#send(method, pending);
+  }
+
+  /** Something of ours waits that will refresh the session as well. */
+  get busy(): boolean {
+    return this.offering || this.#retry !== undefined;
   }
 
   /** The 2xx of an INVITE came; its ACK. */
@@ -120,37 +139,44 @@ export class DialogClient {
       const headers = withCredentials(pending.headers, credentials);
       return { actions: this.#send(request.method, { ...pending, headers }) };
     }
-    if (request.method === 'INVITE' && response.status === 491 && pending.attempt < reinviteAttemptsMax) {
-      if (!this.#closed) return { actions: this.#backOff(pending, nowMs) };
+    const { method, body } = request;
+    if (!this.#closed && response.status === 422 && this.#timer.raise(response))
+      return { actions: this.#send(method, pending) };
+    if (!this.#closed && response.status === 491 && pending.wants === 'answer' && isOffer(method, body)) {
+      if (pending.attempt < reinviteAttemptsMax) return { actions: this.#backOff(method, pending, nowMs) };
     }
-    return this.#finish(request, pending, response);
+    return this.#finish(request, pending, response, nowMs);
   }
 
   /** No response came. */
-  requestFailed(request: SipRequest, { why }: RequestFailure): DialogOutcome {
+  requestFailed(request: SipRequest, { why }: RequestFailure, nowMs: number): DialogOutcome {
     const pending = this.#pending.get(request);
     if (pending === undefined) return { actions: [] };
     this.#pending.delete(request);
-    return this.#finish(request, pending, createResponse(request, why === 'timeout' ? 408 : 503));
+    return this.#finish(request, pending, createResponse(request, why === 'timeout' ? 408 : 503), nowMs);
   }
 
-  #finish(request: SipRequest, { id }: Pending, response: SipResponse): DialogOutcome {
+  #finish(request: SipRequest, pending: Pending, response: SipResponse, nowMs: number): DialogOutcome {
     const { method } = request;
+    const { id } = pending;
     const actions: SessionAction[] = [];
     if (response.status < 300 && (method === 'INVITE' || method === 'UPDATE')) {
       this.#dialog.refreshTarget(response);
+      this.#timer.confirm(response, nowMs);
       if (method === 'INVITE') actions.push(...this.acknowledge(request));
     }
-    actions.push(...this.#settle(request, id, response));
-    if (!meansLost(method, response.status)) return { actions };
-    return { actions, lost: `the far side answered ${method} with ${response.status}` };
+    actions.push(...this.#settle(pending, response));
+    const settled = { request, response, id };
+    if (!meansLost(method, response.status)) return { actions, settled };
+    return { actions, settled, lost: `the far side answered ${method} with ${response.status}` };
   }
 
   expire(blocked: boolean, nowMs: number): SessionAction[] {
     const retry = this.#retry;
     if (retry === undefined || retry.dueMs > nowMs) return [];
     this.#retry = undefined;
-    return blocked ? this.#backOff(retry.pending, nowMs) : this.#send('INVITE', retry.pending);
+    const { method, pending } = retry;
+    return blocked ? this.#backOff(method, pending, nowMs) : this.#send(method, pending);
   }
 
   /** The session is over: none but BYE is sent from here on. */
@@ -158,18 +184,15 @@ export class DialogClient {
     this.#closed = true;
     const id = this.#retry?.pending.id;
     this.#retry = undefined;
-    return id === undefined ? [] : [reinvited(id, { status: 481 })];
-  }
-
-  get #inviting(): boolean {
-    for (const { method } of this.#pending.keys()) if (method === 'INVITE') return true;
-    return false;
+    return id === undefined ? [] : reinvited(id, { status: 481 });
   }
 
   #send(method: string, pending: Pending): SessionAction[] {
     const headers: SipHeader[] = [];
     if (contactMethods.has(method)) headers.push({ name: 'Contact', value: this.#contact });
-    if (method === 'INVITE') headers.push(...capabilityHeaders(this.#profile));
+    if (method === 'INVITE' || method === 'UPDATE') {
+      headers.push(...capabilityHeaders(this.#profile), ...this.#timer.requestHeaders());
+    }
     headers.push({ name: 'User-Agent', value: this.#profile.userAgentName }, ...pending.headers);
     const { request, nextHop } = this.#dialog.createRequest(method, { headers, body: pending.body });
     this.#pending.set(request, pending);
@@ -177,19 +200,23 @@ export class DialogClient {
   }
 
   /** §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s, in steps of 10 ms. */
-  #backOff(pending: Pending, nowMs: number): SessionAction[] {
+  #backOff(method: OfferMethod, pending: Pending, nowMs: number): SessionAction[] {
     const steps = this.#ownsCallId ? 210 + this.#profile.random() * 191 : this.#profile.random() * 201;
     const dueMs = nowMs + 10 * Math.floor(steps);
-    this.#retry = { dueMs, pending: { ...pending, attempt: pending.attempt + 1 } };
+    this.#retry = { dueMs, method, pending: { ...pending, attempt: pending.attempt + 1 } };
     return [];
   }
 
-  #settle({ method }: SipRequest, id: number | undefined, response: SipResponse): SessionAction[] {
-    if (id === undefined) return [];
-    if (method !== 'INVITE') return [{ do: 'report', report: { event: 'responded', id, response } }];
+  #settle({ id, wants }: Pending, response: SipResponse): SessionAction[] {
+    if (typeof id !== 'number') return [];
+    if (wants === 'response') return [responded(id, response)];
     const answer = response.status < 300 ? sdpOf(response) : undefined;
-    return [reinvited(id, answer === undefined ? { status: response.status } : { answer })];
+    return reinvited(id, answer === undefined ? { status: response.status } : { answer });
   }
+}
+
+function isOffer(method: string, body: Uint8Array): method is OfferMethod {
+  return method === 'INVITE' || (method === 'UPDATE' && body.length > 0);
 }
 
 /** RFC 3261 §12.2.1.2, RFC 5057: 481 to a request of the session, or silence to one that refreshes it. */
@@ -198,6 +225,11 @@ function meansLost(method: string, status: number): boolean {
   return (status === 481 && (refreshes || method === 'INFO')) || (status === 408 && refreshes);
 }
 
-function reinvited(id: number, outcome: ReinviteOutcome): SessionAction {
-  return { do: 'report', report: { event: 'reinvited', id, outcome } };
+function responded(id: number, response: SipResponse): SessionAction {
+  return { do: 'report', report: { event: 'responded', id, response } };
+}
+
+function reinvited(id: Asker, outcome: ReinviteOutcome): SessionAction[] {
+  if (typeof id !== 'number') return [];
+  return [{ do: 'report', report: { event: 'reinvited', id, outcome } }];
 }

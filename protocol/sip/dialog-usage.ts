@@ -2,7 +2,15 @@ import { AnswerRepeater } from './answer-repeater.ts';
 import type { Dialog } from './dialog.ts';
 import { DialogClient, type DialogOutcome } from './dialog-client.ts';
 import type { Credentials } from './digest.ts';
-import { emptyBody, type SipHeader, type SipRequest, type SipResponse } from './message.ts';
+import { headerTokens } from './header-values.ts';
+import {
+  emptyBody,
+  headerValue,
+  type SipHeader,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from './message.ts';
 import { createResponse } from './response.ts';
 import type {
   OfferReply,
@@ -13,10 +21,11 @@ import type {
 } from './session-actions.ts';
 import { sdpOf, sdpParts } from './session-description.ts';
 import { capabilityHeaders, reasonHeader } from './session-headers.ts';
+import { SessionTimer } from './session-timer.ts';
 
 /** An INVITE session once it has a dialog: answers and their ACKs, BYE, and the requests of the far side; our own are
  *  in `dialog-client.ts`. The INVITE that began it is handled by its owners, `inbound-session.ts` and
- *  `outbound-session.ts`. RFC 3261 §12.2, §14.2, §15; RFC 3311; RFC 6086. */
+ *  `outbound-session.ts`. RFC 3261 §12.2, §14.2, §15; RFC 3311; RFC 4028; RFC 6086. */
 export class DialogUsage {
   readonly dialog: Dialog;
   readonly #profile: SessionProfile;
@@ -25,8 +34,15 @@ export class DialogUsage {
   #repeaters: AnswerRepeater[] = [];
   /** Of a BYE that waits for the ACK of our 2xx. */
   #byeHeaders: readonly SipHeader[] | undefined;
-  #confirmed = false;
+  readonly #timer: SessionTimer;
+  /** `early`: requests may pass, a 2xx is not there yet. `settled`: nor is it, but offer and answer have met, in a
+   *  reliable provisional response. */
+  #state: 'new' | 'early' | 'settled' | 'confirmed' = 'new';
   #over = false;
+  /** What the far side understands, from its Allow; undefined where it never said. */
+  #peerAllows: readonly string[] | undefined;
+  /** Our half of the session, to be said again in a refresh. */
+  #localSdp = '';
 
   constructor(options: {
     readonly dialog: Dialog;
@@ -35,11 +51,25 @@ export class DialogUsage {
     readonly contact: string;
     readonly ownsCallId: boolean;
     readonly credentials?: Credentials | undefined;
+    /** Least session interval that a 422 to the INVITE asked for. */
+    readonly minSeSeconds?: number;
   }) {
     this.dialog = options.dialog;
     this.#profile = options.profile;
     this.#contact = options.contact;
-    this.#client = new DialogClient(options);
+    this.#timer = new SessionTimer(options.profile.sessionTimer, options.minSeSeconds);
+    this.#client = new DialogClient({ ...options, timer: this.#timer });
+  }
+
+  /** Why the INVITE that begins it has to be refused: the headers of a 422. */
+  refuseTimer(invite: SipRequest): readonly SipHeader[] | undefined {
+    return this.#timer.refuse(invite);
+  }
+
+  /** A provisional response with our tag, or theirs, has been seen. `settled`: offer and answer have met. */
+  progress(settled: boolean): void {
+    if (this.#state === 'new') this.#state = 'early';
+    if (this.#state === 'early' && settled) this.#state = 'settled';
   }
 
   /** Nothing more to wait for: the dialog can be forgotten. */
@@ -53,6 +83,8 @@ export class DialogUsage {
 
   get deadlineMs(): number | undefined {
     let { deadlineMs } = this.#client;
+    const timerMs = this.#over ? undefined : this.#timer.deadlineMs;
+    if (timerMs !== undefined && (deadlineMs === undefined || timerMs < deadlineMs)) deadlineMs = timerMs;
     for (const repeater of this.#repeaters) {
       if (deadlineMs === undefined || repeater.deadlineMs < deadlineMs) deadlineMs = repeater.deadlineMs;
     }
@@ -73,14 +105,17 @@ export class DialogUsage {
     nowMs: number,
   ): SessionAction[] {
     const { sdp, offerIsOurs, initial } = options;
-    const response = this.#success(request, sdp, options.headers);
+    this.#learn(request);
+    const headers = [...this.#timer.accept(request, nowMs), ...options.headers];
+    const response = this.#success(request, sdp, headers);
     const { timings } = this.#profile;
     this.#repeaters.push(new AnswerRepeater({ request, response, offerIsOurs, initial }, timings, nowMs));
-    this.#confirmed = true;
+    this.#state = 'confirmed';
+    this.#localSdp = sdp;
     return [{ do: 'respond', request, response }];
   }
 
-  receiveRequest(request: SipRequest): SessionAction[] {
+  receiveRequest(request: SipRequest, nowMs: number): SessionAction[] {
     if (request.method === 'ACK') return this.#receiveAck(request);
     // RFC 3261 §12.2.2. A request that comes again matches its transaction and never gets here.
     if (!this.dialog.acceptCSeq(request)) return [this.#respond(request, 500)];
@@ -90,7 +125,7 @@ export class DialogUsage {
       case 'INVITE':
         return this.#receiveInvite(request);
       case 'UPDATE':
-        return this.#receiveUpdate(request);
+        return this.#receiveUpdate(request, nowMs);
       case 'OPTIONS':
         return [{ do: 'respond', request, response: this.#success(request, '', []) }];
       case 'INFO':
@@ -125,32 +160,50 @@ export class DialogUsage {
 
   #receiveInvite(request: SipRequest): SessionAction[] {
     // RFC 3261 §14.2: the first INVITE is still open.
-    if (!this.#confirmed) return [this.#respondLater(request)];
-    const glare = this.#client.offering || this.#repeaters.some(({ offerIsOurs }) => offerIsOurs);
-    if (glare) return [this.#respond(request, 491)];
+    if (this.#state !== 'confirmed') return [this.#respondLater(request)];
+    const refusal = this.#timer.refuse(request);
+    if (refusal !== undefined) return [this.#respond(request, 422, refusal)];
+    if (this.#offerOpen) return [this.#respond(request, 491)];
     return [{ do: 'report', report: { event: 'offered', request, offer: sdpOf(request) } }];
   }
 
-  #receiveUpdate(request: SipRequest): SessionAction[] {
+  #receiveUpdate(request: SipRequest, nowMs: number): SessionAction[] {
     const offer = sdpOf(request);
+    const refusal = this.#timer.refuse(request);
+    if (refusal !== undefined) return [this.#respond(request, 422, refusal)];
     if (offer === undefined) {
       this.dialog.refreshTarget(request);
-      return [{ do: 'respond', request, response: this.#success(request, '', []) }];
+      return [this.#acceptUpdate(request, '', nowMs)];
     }
     // RFC 3311 §5.2: one offer at a time.
-    if (!this.#confirmed) return [this.#respondLater(request)];
-    if (this.#client.offering) return [this.#respond(request, 491)];
+    if (this.#state !== 'confirmed' && this.#state !== 'settled') return [this.#respondLater(request)];
+    if (this.#offerOpen) return [this.#respond(request, 491)];
     return [{ do: 'report', report: { event: 'offered', request, offer } }];
   }
 
-  /** The owner's word on a re-INVITE or UPDATE that was reported as `offered`. */
+  #acceptUpdate(request: SipRequest, sdp: string, nowMs: number): SessionAction {
+    this.#learn(request);
+    const timer =
+      this.#state === 'confirmed' && request.method === 'UPDATE' ? this.#timer.accept(request, nowMs) : [];
+    return { do: 'respond', request, response: this.#success(request, sdp, timer) };
+  }
+
+  /** An offer of ours has no answer yet. */
+  get #offerOpen(): boolean {
+    return this.#client.offering || this.#repeaters.some(({ offerIsOurs }) => offerIsOurs);
+  }
+
+  /** The owner's word on a re-INVITE, UPDATE or PRACK that was reported as `offered`. */
   answerOffer(request: SipRequest, reply: OfferReply, nowMs: number): SessionAction[] {
     const invite = request.method === 'INVITE';
     if (this.#over) return [this.#respond(request, invite ? 487 : 481)];
     if ('status' in reply) return [this.#respond(request, reply.status, reply.headers)];
     this.dialog.refreshTarget(request);
     const sdp = reply.answer;
-    if (!invite) return [{ do: 'respond', request, response: this.#success(request, sdp, []) }];
+    if (!invite) {
+      this.#localSdp = sdp;
+      return [this.#acceptUpdate(request, sdp, nowMs)];
+    }
     const offerIsOurs = sdpOf(request) === undefined;
     return this.answerInvite(request, { sdp, headers: [], offerIsOurs, initial: false }, nowMs);
   }
@@ -162,10 +215,20 @@ export class DialogUsage {
 
   // ---- requests of ours
 
-  /** The 2xx that made this dialog came. */
-  acknowledge(invite: SipRequest): SessionAction[] {
-    this.#confirmed = true;
+  /** The 2xx that made this dialog, or confirmed an early one, came. */
+  acknowledge(invite: SipRequest, response: SipResponse, nowMs: number): SessionAction[] {
+    if (this.#state !== 'new') this.dialog.confirm(response);
+    this.#state = 'confirmed';
+    this.#localSdp = sdpOf(invite) ?? '';
+    this.#learn(response);
+    this.#timer.confirm(response, nowMs);
     return this.#client.acknowledge(invite);
+  }
+
+  /** PRACK of a reliable provisional response, with its RAck. Nobody waits for the outcome: it is repeated by its
+   *  transaction, and where it fails, so does the INVITE. */
+  prack(rack: string): SessionAction[] {
+    return this.#over ? [] : this.#client.send('PRACK', undefined, [{ name: 'RAck', value: rack }]);
   }
 
   /** It came again. */
@@ -179,14 +242,45 @@ export class DialogUsage {
     headers: readonly SipHeader[] = [],
     body = emptyBody,
   ): SessionAction[] {
-    const possible = this.#confirmed && !this.#over;
+    const possible = this.#state !== 'new' && !this.#over;
     return possible
       ? this.#client.send(method, id, headers, body)
       : this.#client.fail(method, id, headers, body);
   }
 
-  reinvite(id: number, offer: string, nowMs: number): SessionAction[] {
-    return this.#client.reinvite(id, offer, this.#inviteOpen, nowMs);
+  /** An UPDATE, and only that, may be sent before the 2xx. */
+  reoffer(method: 'INVITE' | 'UPDATE', id: number, offer: string, nowMs: number): SessionAction[] {
+    const possible = this.#state === 'confirmed' || (this.#state === 'settled' && method === 'UPDATE');
+    if (!possible) return [{ do: 'report', report: { event: 'reinvited', id, outcome: { status: 481 } } }];
+    const blocked = method === 'INVITE' ? this.#inviteOpen : this.#offerOpen;
+    return this.#client.reoffer(method, id, offer, blocked, nowMs);
+  }
+
+  /** RFC 4028 §7.4: with UPDATE where the far side knows it, else with a re-INVITE that changes nothing. */
+  #refresh(nowMs: number): SessionAction[] {
+    if (this.#client.busy || this.#inviteOpen) {
+      this.#timer.refreshFailed(nowMs);
+      return [];
+    }
+    if (this.#peerAllows?.includes('UPDATE')) return this.#client.send('UPDATE', 'refresh', []);
+    return this.#client.reoffer('INVITE', 'refresh', this.#localSdp, false, nowMs);
+  }
+
+  #refreshed(request: SipRequest, response: SipResponse, nowMs: number): SessionAction[] {
+    if (response.status >= 300) {
+      const unknown = request.method === 'UPDATE' && (response.status === 405 || response.status === 501);
+      if (unknown) this.#peerAllows = [];
+      if (unknown) return this.#refresh(nowMs);
+      this.#timer.refreshFailed(nowMs);
+      return [];
+    }
+    const answer = request.method === 'INVITE' ? sdpOf(response) : undefined;
+    return answer === undefined ? [] : [{ do: 'report', report: { event: 'refreshed', answer } }];
+  }
+
+  #learn(message: SipMessage): void {
+    if (headerValue(message, 'Allow') === undefined) return;
+    this.#peerAllows = headerTokens(message, 'Allow').map((method) => method.toUpperCase());
   }
 
   /** Ends the dialog with BYE: at once, or after the ACK that is due (RFC 3261 §15). */
@@ -206,12 +300,12 @@ export class DialogUsage {
   }
 
   receiveResponse(request: SipRequest, response: SipResponse, nowMs: number): SessionAction[] {
-    return this.#settle(this.#client.receiveResponse(request, response, nowMs));
+    return this.#settle(this.#client.receiveResponse(request, response, nowMs), nowMs);
   }
 
   /** No response came to a request of ours. */
-  requestFailed(request: SipRequest, failure: RequestFailure): SessionAction[] {
-    return this.#settle(this.#client.requestFailed(request, failure));
+  requestFailed(request: SipRequest, failure: RequestFailure, nowMs: number): SessionAction[] {
+    return this.#settle(this.#client.requestFailed(request, failure, nowMs), nowMs);
   }
 
   expire(nowMs: number): SessionAction[] {
@@ -222,7 +316,16 @@ export class DialogUsage {
       if (due === 'repeat') actions.push({ do: 'respond', request, response });
       if (due === 'giveUp') actions.push(...this.#missAck(repeater));
     }
-    return [...actions, ...this.#client.expire(this.#inviteOpen, nowMs)];
+    return [...actions, ...this.#client.expire(this.#inviteOpen, nowMs), ...this.#expireTimer(nowMs)];
+  }
+
+  #expireTimer(nowMs: number): SessionAction[] {
+    if (this.#over) return [];
+    const due = this.#timer.expire(nowMs);
+    if (due === 'refresh') return this.#refresh(nowMs);
+    if (due === undefined) return [];
+    const message = 'the session was not refreshed in time';
+    return [...this.bye([reasonHeader(102, message)]), ended({ cause: 'unreachable', message })];
   }
 
   /** Nobody acknowledged our 2xx: RFC 3261 §13.3.1.4. */
@@ -232,8 +335,18 @@ export class DialogUsage {
     return [...this.bye([reasonHeader(102, 'no ACK to the answer')]), ended({ cause: 'noAck' })];
   }
 
-  #settle({ actions, lost }: DialogOutcome): SessionAction[] {
-    if (lost === undefined || this.#over) return [...actions];
+  #settle({ actions: carried, lost, settled }: DialogOutcome, nowMs: number): SessionAction[] {
+    const actions = [...carried];
+    if (settled !== undefined && settled.response.status < 300) {
+      this.#learn(settled.response);
+      this.#localSdp = sdpOf(settled.request) ?? this.#localSdp;
+    }
+    if (this.#over) return actions;
+    if (lost === undefined) {
+      if (settled?.id === 'refresh')
+        actions.push(...this.#refreshed(settled.request, settled.response, nowMs));
+      return actions;
+    }
     return [
       ...actions,
       ...this.bye([reasonHeader(41, lost)]),
@@ -250,7 +363,7 @@ export class DialogUsage {
 
   /** An INVITE of theirs is not acknowledged, or not even answered. */
   get #inviteOpen(): boolean {
-    return !this.#confirmed || this.#repeaters.length > 0;
+    return this.#state !== 'confirmed' || this.#repeaters.length > 0;
   }
 
   #success(request: SipRequest, sdp: string, headers: readonly SipHeader[]): SipResponse {

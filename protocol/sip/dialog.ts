@@ -39,7 +39,7 @@ export class Dialog {
   readonly callId: string;
   readonly localTag: string;
   readonly remoteTag: string | undefined;
-  readonly routeSet: readonly string[];
+  #routeSet: readonly string[];
   readonly #localAddress: string;
   readonly #remoteAddress: string;
   #remoteTarget: string;
@@ -50,7 +50,7 @@ export class Dialog {
     this.callId = state.callId;
     this.localTag = state.localTag;
     this.remoteTag = state.remoteTag;
-    this.routeSet = state.routeSet;
+    this.#routeSet = state.routeSet;
     this.#localAddress = state.localAddress;
     this.#remoteAddress = state.remoteAddress;
     this.#remoteTarget = state.remoteTarget;
@@ -79,19 +79,28 @@ export class Dialog {
   static fromResponse(invite: SipRequest, response: SipResponse): Dialog {
     const from = headerValue(invite, 'From') ?? '';
     const to = headerValue(response, 'To') ?? '';
-    const routeSet = headerValues(response, 'Record-Route').reverse();
-    for (const route of routeSet) parseUri(parseNameAddr(route).uri);
     return new Dialog({
       callId: headerValue(invite, 'Call-ID') ?? '',
       localAddress: from,
       localTag: tagOf(from) ?? '',
       remoteAddress: to,
       remoteTag: tagOf(to),
-      routeSet,
+      routeSet: routesOf(response),
       remoteTarget: contactUri(response) ?? invite.uri,
       localCSeq: cseqNumber(invite) ?? 0,
       remoteCSeq: undefined,
     });
+  }
+
+  /** Caller's side: the 2xx came to what a provisional response began. Its routes are the ones that count,
+   *  §13.2.2.4. Throws `ProtocolError` where its addresses are bad. */
+  confirm(response: SipResponse): void {
+    this.#routeSet = routesOf(response);
+    this.refreshTarget(response);
+  }
+
+  get routeSet(): readonly string[] {
+    return this.#routeSet;
   }
 
   get remoteTarget(): string {
@@ -161,6 +170,13 @@ export class Dialog {
     };
     return { request, nextHop };
   }
+}
+
+/** In the order that a caller uses them, each checked. */
+function routesOf(response: SipResponse): string[] {
+  const routeSet = headerValues(response, 'Record-Route').reverse();
+  for (const route of routeSet) parseUri(parseNameAddr(route).uri);
+  return routeSet;
 }
 
 /** Number of the CSeq header, undefined where it is bad. */

@@ -1,4 +1,5 @@
 import type { SipHeader, SipRequest, SipResponse } from './message.ts';
+import type { SessionTimerSettings } from './session-timer.ts';
 import type { SipTimings } from './transaction-tables.ts';
 
 /** What an INVITE session asks of the edge, in this order. Requests come without Via: the transport adds it. */
@@ -26,7 +27,9 @@ export type SessionReport =
   | { readonly event: 'requested'; readonly request: SipRequest }
   /** Outcome of `sendRequest`: the final response, or 408 / 503 made here. */
   | { readonly event: 'responded'; readonly id: number; readonly response: SipResponse }
-  /** Outcome of `reinvite`. */
+  /** The answer to a re-INVITE that only asked whether the session still lives. */
+  | { readonly event: 'refreshed'; readonly answer: string }
+  /** Outcome of `reoffer`. */
   | { readonly event: 'reinvited'; readonly id: number; readonly outcome: ReinviteOutcome }
   | { readonly event: 'ended'; readonly end: SessionEnding };
 
@@ -63,6 +66,8 @@ export interface SessionProfile {
   readonly allow: readonly string[];
   readonly supported: readonly string[];
   readonly timings: SipTimings;
+  /** Undefined: no session timers. */
+  readonly sessionTimer: SessionTimerSettings | undefined;
   /** Unguessable and unique, for tags and nonces of ours. */
   createToken(): string;
   /** 0 ≤ x < 1, for back-off. */

@@ -218,7 +218,7 @@ describe('other requests inside the call', () => {
 
   it.each([
     ['OPTIONS', '200'],
-    ['PRACK', '405'],
+    ['PRACK', '481'],
     ['SUBSCRIBE', '405'],
     ['REGISTER', '405'],
     ['FOO', '501'],

@@ -221,7 +221,7 @@ describe('responses', () => {
     const answer = phone.last('200');
     expect(headerValue(answer, 'Contact')).toBe(`<sip:agent${bob.port}@127.0.0.1:${bob.port}>`);
     expect(headerValues(answer, 'Allow').join(', ')).toBe(
-      'INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY, REFER, MESSAGE',
+      'INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY, REFER, MESSAGE, PRACK',
     );
     expect(headerValue(answer, 'Server')).toBe('test');
     expect(headerValue(phone.last('100'), 'To')).not.toContain('tag');
@@ -326,9 +326,9 @@ describe('requests outside a call', () => {
     {
       name: 'an extension we lack',
       method: 'INVITE',
-      header: ['Require', '100rel'],
+      header: ['Require', 'precondition'],
       status: '420',
-      answered: ['Unsupported', '100rel'],
+      answered: ['Unsupported', 'precondition'],
     },
     {
       name: 'a body we cannot read',
