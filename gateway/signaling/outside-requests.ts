@@ -3,6 +3,7 @@ import type { SipHeader, SipRequest, SipResponse } from '../../protocol/sip/mess
 import { RequestSeries } from '../../protocol/sip/request-series.ts';
 import { createResponse } from '../../protocol/sip/response.ts';
 import type { RequestFailure } from '../../protocol/sip/session-actions.ts';
+import { checkText } from './live-session.ts';
 import { contactFor, type RequestSender } from './request-sender.ts';
 import type { SipFlow } from './sip-flow.ts';
 
@@ -120,6 +121,7 @@ export class OutsideRequests {
             : headers,
         ...(body && { body }),
       });
+    for (const { name, value } of request.headers) checkText(name + value);
     pending.request = request;
     this.#options.sender.send(request, flow, {
       received: (response) => this.#guarded(pending, () => this.#receive(pending, request, response)),

@@ -11,10 +11,10 @@ const needed = new Set([
 const compact: Readonly<Record<string, string>> = { Via: 'v', From: 'f', To: 't', 'Call-ID': 'i' };
 
 /** A response without body in at most `sizeBytesMax`, as it goes out over UDP: whole where that fits, else without what
- *  may be left out, else in short forms, else with the last challenge only, the one that every phone understands.
- *  Undefined where nothing fits. Whoever forges the source address of a request must not make us send more to it than
- *  he sent himself. */
-export function serializeBriefly(response: SipResponse, sizeBytesMax: number): Uint8Array | undefined {
+ *  may be left out, else in short forms, else with the last challenge only, the one that every phone understands. The
+ *  shortest that there is where nothing fits. Whoever forges the source address of a request must not make us send more
+ *  to it than he sent himself. */
+export function serializeBriefly(response: SipResponse, sizeBytesMax: number): Uint8Array {
   const whole = serializeMessage(response);
   if (whole.length <= sizeBytesMax) return whole;
   const bare = { ...response, headers: response.headers.filter(({ name }) => needed.has(name)) };
@@ -22,8 +22,7 @@ export function serializeBriefly(response: SipResponse, sizeBytesMax: number): U
   if (plain.length <= sizeBytesMax) return plain;
   const short = serializeShort(bare);
   if (short.length <= sizeBytesMax) return short;
-  const single = serializeShort({ ...bare, headers: withOneChallenge(bare.headers) });
-  return single.length <= sizeBytesMax ? single : undefined;
+  return serializeShort({ ...bare, headers: withOneChallenge(bare.headers) });
 }
 
 /** Compact names (RFC 3261 §7.3.3), no reason phrase (§25.1 lets it be empty), no Content-Length: a datagram has its own
@@ -35,5 +34,13 @@ function serializeShort({ status, headers }: SipResponse): Uint8Array {
 
 function withOneChallenge(headers: readonly SipHeader[]): readonly SipHeader[] {
   const last = headers.findLastIndex(({ name }) => name.endsWith('-Authenticate'));
-  return headers.filter(({ name }, index) => index === last || !name.endsWith('-Authenticate'));
+  return headers.flatMap((header, index) => {
+    if (!header.name.endsWith('-Authenticate')) return header;
+    return index === last ? { ...header, value: withoutDefaults(header.value) } : [];
+  });
+}
+
+/** A challenge that names no algorithm means MD5 (RFC 7616 §3.3); one kind of protection is enough. */
+function withoutDefaults(challenge: string): string {
+  return challenge.replace(/,algorithm=MD5(?=,|$)/, '').replace('qop="auth,auth-int"', 'qop="auth"');
 }

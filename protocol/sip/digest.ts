@@ -147,7 +147,11 @@ export class DigestClient {
     const carried = headerValue(request, name);
     // Credentials that were sent unasked may be out of date; the server need not say so.
     const refused = carried !== undefined && carried !== this.#unasked;
-    if (refused && !challenge.stale) return undefined;
+    if (refused && !challenge.stale) {
+      // Nothing to be sent ahead any more: every such attempt would count as another wrong password.
+      this.#last = undefined;
+      return undefined;
+    }
     if (++this.#challenges > challengesMax) return undefined;
     return this.#authorize(request, name, challenge);
   }
