@@ -1,5 +1,11 @@
 import { chooseCrypto, cryptoUnserved, type LocalCrypto, type RemoteKey, type SrtpPolicy } from './crypto.ts';
-import { dtmfFormat, type LocalFormat, type LocalMedia, writeDescription } from './local-description.ts';
+import {
+  dtmfFormat,
+  type LocalAudio,
+  type LocalFormat,
+  type LocalMedia,
+  writeDescription,
+} from './local-description.ts';
 import {
   canMux,
   choosePtime,
@@ -12,6 +18,7 @@ import {
   ptimeMsDefault,
   type SdpCodec,
 } from './negotiate.ts';
+import { assignPayloadTypes, type ContinuedSession } from './payload-types.ts';
 import type { MediaDirection, RemoteAudio } from './remote-audio.ts';
 import { unserved } from './sdp-fields.ts';
 import { readDescription } from './session-description.ts';
@@ -31,11 +38,15 @@ export interface LocalOffer<C extends SdpCodec = SdpCodec> extends LocalMedia {
   readonly srtp?: SrtpPolicy;
   /** Keys of ours, in our order of preference, at least one unless `srtp` is off. */
   readonly crypto?: readonly LocalCrypto[];
+  /** Within a session: what it goes on from. */
+  readonly continues?: ContinuedSession | undefined;
 }
 
-/** One audio line with every codec and a telephone-event for each of their clock rates. Ends in CRLF. */
+/** One audio line with every codec and a telephone-event for each of their clock rates; within a session in its old place,
+ *  among the others with port 0. Ends in CRLF. */
 export function writeOffer<C extends SdpCodec>(offer: LocalOffer<C>): string {
-  const { codecs, dtmf } = assignPayloadTypes(offer.codecs);
+  const { continues } = offer;
+  const { codecs, dtmf } = assignPayloadTypes(offer.codecs, continues);
   const formats: LocalFormat[] = [...codecs].map(([codec, payloadType]) => ({
     payloadType,
     encodingName: codec.encodingName,
@@ -44,16 +55,17 @@ export function writeOffer<C extends SdpCodec>(offer: LocalOffer<C>): string {
     fmtp: codec.fmtp,
   }));
   for (const [rtpClockRateHz, payloadType] of dtmf) formats.push(dtmfFormat(payloadType, rtpClockRateHz));
-  return writeDescription(offer, [
-    {
-      protocol: offer.srtp === 'required' ? 'RTP/SAVP' : 'RTP/AVP',
-      formats,
-      ptimeMs: offer.ptimeMs ?? ptimeMsDefault,
-      direction: offer.direction ?? 'sendrecv',
-      rtcpMux: offer.rtcpMux ?? false,
-      crypto: offersSrtp(offer) ? (offer.crypto ?? []) : [],
-    },
-  ]);
+  const before = continues?.lines[continues.lineIndex];
+  const audio: LocalAudio = {
+    protocol: before?.protocol ?? (offer.srtp === 'required' ? 'RTP/SAVP' : 'RTP/AVP'),
+    formats,
+    ptimeMs: offer.ptimeMs ?? ptimeMsDefault,
+    direction: offer.direction ?? 'sendrecv',
+    rtcpMux: offer.rtcpMux ?? false,
+    crypto: offersSrtp(offer) ? (offer.crypto ?? []) : [],
+  };
+  const lines = continues?.lines.map((line, index) => (index === continues.lineIndex ? audio : line));
+  return writeDescription(offer, lines ?? [audio]);
 }
 
 /** Settles the answer to our offer: the first codec of its list that we offered. Throws `ProtocolError`: status 400
@@ -63,7 +75,8 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
   const answer = readDescription(answerText);
   const audio = answer.audio.find(
     (candidate) =>
-      candidate.index === 0 && (isPlain(candidate) || (offersSrtp(offer) && isEncrypted(candidate))),
+      candidate.index === (offer.continues?.lineIndex ?? 0) &&
+      (isPlain(candidate) || (offersSrtp(offer) && isEncrypted(candidate))),
   );
   if (audio === undefined)
     throw unserved(
@@ -71,7 +84,7 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
       'our audio line accepted over the profile that we offered expected, got it refused',
     );
   const remoteKey = readAnswerKey(audio, offer);
-  const assigned = assignPayloadTypes(offer.codecs);
+  const assigned = assignPayloadTypes(offer.codecs, offer.continues);
   for (const format of audio.formats) {
     const codec = offer.codecs.find((candidate) => isFormatOf(format, candidate));
     const payloadTypeReceive = codec && assigned.codecs.get(codec);
@@ -119,34 +132,4 @@ function readAnswerKey(audio: RemoteAudio, offer: LocalOffer): RemoteKey | undef
   );
   if ('refused' in chosen) throw cryptoUnserved([chosen.refused]);
   return chosen;
-}
-
-/** The same codec always gets the same number, whatever is offered beside it: in a session a payload type must not
- *  change its meaning (RFC 3264 §8.3.2). */
-const dynamicPayloadTypes: Readonly<Record<string, number>> = {
-  'l16/8000/1': 96,
-  'l16/16000/1': 97,
-  'telephone-event/8000/1': 101,
-  'telephone-event/16000/1': 102,
-  'telephone-event/48000/1': 110,
-  'opus/48000/2': 111,
-};
-const payloadTypeFree = 112;
-
-function assignPayloadTypes<C extends SdpCodec>(
-  codecs: readonly C[],
-): { codecs: Map<C, number>; dtmf: Map<number, number> } {
-  const assigned = { codecs: new Map<C, number>(), dtmf: new Map<number, number>() };
-  let free = payloadTypeFree;
-  const dynamic = (encodingName: string, rtpClockRateHz: number, channels: number) =>
-    dynamicPayloadTypes[`${encodingName.toLowerCase()}/${rtpClockRateHz}/${channels}`] ?? free++;
-  for (const codec of codecs) {
-    assigned.codecs.set(
-      codec,
-      codec.payloadTypeStatic ?? dynamic(codec.encodingName, codec.rtpClockRateHz, codec.channels),
-    );
-    if (!assigned.dtmf.has(codec.rtpClockRateHz))
-      assigned.dtmf.set(codec.rtpClockRateHz, dynamic('telephone-event', codec.rtpClockRateHz, 1));
-  }
-  return assigned;
 }
