@@ -105,8 +105,9 @@ export class Admission {
     const { address } = source;
     const digest = this.#digest;
     if (digest === undefined) return this.hears(source) ? { username: undefined } : undefined;
-    const allowed = this.#isAllowed(address) === true;
-    if (allowed && this.#options.access.auth?.required !== true) return { username: undefined };
+    const trusted = this.#isAllowed(address) === true && this.#options.access.auth?.required !== true;
+    // Whose calls a phone may have is a question of who it is, not of where it stands.
+    if (trusted && request.method !== 'REGISTER') return { username: undefined };
     if (!this.#withinRate(address)) return undefined;
     return this.#authenticate(request, address, digest, challenge);
   }

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AccessOptions } from '../../../gateway/signaling/admission.ts';
+import type { UserAgentOptions } from '../../../gateway/signaling/user-agent-options.ts';
 import { authorize, parseChallenge } from '../../../protocol/sip/digest.ts';
 import { headerValue, headerValues, type SipRequest } from '../../../protocol/sip/message.ts';
 import { accept, closeAgents, createAgent, createWorld, expectNothingLeft, nothing } from './agents.ts';
@@ -12,10 +15,14 @@ const limits = { requestsPerSecond: 10, burst: 20 };
 
 async function open(
   access: AccessOptions,
-  options: { readonly lossPercent?: number; readonly seed?: number } = {},
+  {
+    lossPercent = 0,
+    seed = 1,
+    ...options
+  }: { readonly lossPercent?: number; readonly seed?: number } & Partial<UserAgentOptions> = {},
 ) {
-  const world = createWorld({ delayMs: 5, ...options });
-  const gateway = await createAgent(world, { access, seed: 2 });
+  const world = createWorld({ delayMs: 5, lossPercent, seed });
+  const gateway = await createAgent(world, { access, seed: 2, ...options });
   gateway.on.invited = (session) => session.accept(accept);
   const listener = { address: '127.0.0.1', port: gateway.port };
   return {
@@ -215,6 +222,42 @@ describe('with sip.auth', () => {
       await world.clock.advance(20);
       expect(stranger.labels).toEqual(labels);
     }
+  });
+});
+
+it('a listed source that registers needs digest all the same', async () => {
+  const world = await open({ auth, allow: ['198.51.100.0/24'] }, { methodsServed: ['REGISTER'] });
+  const stranger = await world.stranger('198.51.100.9');
+  stranger.send(stranger.build('REGISTER'));
+  await world.clock.advance(20);
+  expect(stranger.labels).toEqual(['401']);
+});
+
+describe('over TCP', () => {
+  const listen = [{ protocol: 'tcp', address: '127.0.0.1', port: 0 }] as const;
+  const outcome = async (access: AccessOptions): Promise<string> => {
+    const world = await open(access, { listen });
+    const socket = connect({ host: '127.0.0.1', port: world.gateway.port });
+    socket.on('error', () => {});
+    socket.write(
+      `OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n` +
+        `Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n`,
+    );
+    const first = await Promise.race([
+      once(socket, 'data').then(String),
+      once(socket, 'close').then(() => 'closed'),
+    ]);
+    socket.destroy();
+    return first.slice(0, 11);
+  };
+
+  it.each<[string, AccessOptions]>([
+    ['SIP/2.0 200', {}],
+    ['SIP/2.0 200', { auth }],
+    ['SIP/2.0 200', { allow: ['127.0.0.1'] }],
+    ['closed', { allow: ['10.0.0.0/8'] }],
+  ])('%s', async (expected, access) => {
+    expect(await outcome(access)).toBe(expected);
   });
 });
 
