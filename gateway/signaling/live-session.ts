@@ -21,6 +21,7 @@ import { sdpOf } from '../../protocol/sip/session-description.ts';
 import { reasonHeader } from '../../protocol/sip/session-headers.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
+import type { InvitePlacement } from './invite-placement.ts';
 import type {
   InviteSession,
   InviteSessionHandlers,
@@ -69,6 +70,8 @@ export class LiveSession implements InviteSession {
   readonly flowHops = new Set<string>();
   /** The far side is a phone that registered over `flow`: its Contact may lead nowhere. */
   keepsFlow = false;
+  /** Of an INVITE of ours: what it says of our address. */
+  placement: InvitePlacement | undefined;
   /** Under which the user agent finds it, and the dialogs that they stand for. */
   dialogKeys: readonly string[] = [];
   dialogsListed: readonly Dialog[] = [];

@@ -4,7 +4,7 @@ import { RequestSeries } from '../../protocol/sip/request-series.ts';
 import { createResponse } from '../../protocol/sip/response.ts';
 import type { RequestFailure } from '../../protocol/sip/session-actions.ts';
 import { checkText } from './live-session.ts';
-import { contactFor, type RequestSender } from './request-sender.ts';
+import { contactFor, isSecureUri, type NextServer, type RequestSender } from './request-sender.ts';
 import type { SipFlow } from './sip-flow.ts';
 
 /** A request outside any dialog. */
@@ -99,34 +99,60 @@ export class OutsideRequests {
   #locate(pending: Pending): void {
     const { flow, options } = pending;
     const { sender } = this.#options;
-    const found = (ready: SipFlow): void => this.#guarded(pending, () => this.#send(pending, ready));
+    const found = (ready: SipFlow, next?: NextServer): void =>
+      this.#guarded(pending, () => this.#send(pending, ready, next));
     const failed = (failure: RequestFailure): void => this.#fail(pending, failure);
     if (flow?.open) sender.locateOver(flow, found, failed);
     else sender.locate(options.target, found, failed);
   }
 
-  #send(pending: Pending, flow: SipFlow): void {
+  #send(pending: Pending, flow: SipFlow, next: NextServer | undefined): void {
     if (!this.#pending.has(pending)) return;
-    const { method, target, headers = [], body, contactUser = '' } = pending.options;
-    const { externalAddress } = this.#options;
+    const { method, target, body } = pending.options;
     pending.flow = flow;
     const request =
       pending.request ??
       pending.series.next({
         method,
         uri: target,
-        headers:
-          typeof headers === 'function'
-            ? headers(contactFor(flow, { user: contactUser, externalAddress }))
-            : headers,
+        headers: this.#headersFor(pending, flow),
         ...(body && { body }),
       });
     for (const { name, value } of request.headers) checkText(name + value);
     pending.request = request;
-    this.#options.sender.send(request, flow, {
-      received: (response) => this.#guarded(pending, () => this.#receive(pending, request, response)),
-      failed: (failure) => this.#fail(pending, failure),
-    });
+    this.#options.sender.send(
+      request,
+      flow,
+      {
+        received: (response) => this.#guarded(pending, () => this.#receive(pending, request, response)),
+        failed: (failure) => this.#fail(pending, failure),
+        moved: (other) => this.#move(pending, request, other),
+      },
+      { next, keepsFlow: pending.options.flow === flow },
+    );
+  }
+
+  #headersFor({ options }: Pending, flow: SipFlow): readonly SipHeader[] {
+    const { headers = [], contactUser = '' } = options;
+    if (typeof headers !== 'function') return headers;
+    const { externalAddress } = this.#options;
+    return headers(
+      contactFor(flow, { user: contactUser, externalAddress, secure: isSecureUri(options.target) }),
+    );
+  }
+
+  /** The same request to another server, with the Contact that leads to us from there. */
+  #move(pending: Pending, request: SipRequest, flow: SipFlow): SipRequest | undefined {
+    if (!this.#pending.has(pending)) return undefined;
+    pending.flow = flow;
+    const fresh = this.#headersFor(pending, flow).find(({ name }) => name === 'Contact');
+    if (fresh === undefined) return request;
+    const moved = {
+      ...request,
+      headers: request.headers.map((header) => (header.name === 'Contact' ? fresh : header)),
+    };
+    pending.request = moved;
+    return moved;
   }
 
   #receive(pending: Pending, request: SipRequest, response: SipResponse): void {

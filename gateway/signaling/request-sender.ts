@@ -1,28 +1,62 @@
 import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
+import { serializeMessage } from '../../protocol/sip/serialize.ts';
 import type { RequestFailure } from '../../protocol/sip/session-actions.ts';
 import { serializeHostPort } from '../../protocol/sip/uri.ts';
 import { branchCookie, serializeVia } from '../../protocol/sip/via.ts';
-import { errorMessage } from '../errors.ts';
+import type { Clock, Timer } from '../clock.ts';
+import { errorMessage, type GatewayError } from '../errors.ts';
 import { advertisedAddress } from './advertised-address.ts';
 import { flowText, type SipFlow } from './sip-flow.ts';
 import type { SipTransport } from './sip-transport.ts';
+import { RecentMap } from './source-limits.ts';
 import type { SipDestination } from './stream-connections.ts';
-import { type HostLookup, resolveTarget } from './target-resolver.ts';
+import type { TargetResolver } from './target-resolver.ts';
 import type { ClientUser, Transactions } from './transactions.ts';
 
 export interface RequestSenderOptions {
+  readonly clock: Clock;
   readonly transport: SipTransport;
   readonly transactions: Transactions;
   readonly externalAddress: string | undefined;
-  readonly findHost: HostLookup;
+  readonly resolver: TargetResolver;
   createToken(): string;
 }
 
-/** Takes a request from its URI to the wire: address, flow, Via, transaction. */
+/** The way to the server after the one that was found: taken where that one does not answer. */
+export type NextServer = (use: UseFlow, failed: (failure: RequestFailure) => void) => void;
+export type UseFlow = (flow: SipFlow, next: NextServer | undefined) => void;
+
+export interface RequestUser extends ClientUser {
+  /** Another server is tried, over this flow. Gives the request for it, with the Contact that leads to us there;
+   *  undefined: not wanted any more. Default: the same request. */
+  moved?(flow: SipFlow): SipRequest | undefined;
+}
+
+export interface SendOptions {
+  readonly next?: NextServer | undefined;
+  /** Over this flow and no other: a phone behind NAT hears nothing else. */
+  readonly keepsFlow?: boolean;
+  /** What goes out instead, at the server where it goes. */
+  readonly as?: SipRequest;
+}
+
+/** Larger requests go over TCP, where that is to be had: RFC 3261 §18.1.1. */
+const datagramBytesMax = 1_300;
+/** How long TCP may take before the datagram is sent all the same. */
+const switchMs = 2_000;
+/** No TCP there: not asked again for so long. */
+const withoutTcpMs = 600_000;
+const withoutTcpMax = 1_000;
+/** A server that has not even said 100 by then is passed over, where there is another: 8·T1. Timer B is for the last. */
+const silentMs = 4_000;
+
+/** Takes a request from its URI to the wire: servers, flow, Via, transaction, and the next server where one fails. */
 export class RequestSender {
   readonly #options: RequestSenderOptions;
   /** As they went out, by what they were made from: CANCEL needs the same Via. */
   readonly #sent = new WeakMap<SipRequest, SipRequest>();
+  readonly #withoutTcp = new RecentMap<number>(withoutTcpMax);
+  readonly #silences = new Set<Timer>();
 
   constructor(options: RequestSenderOptions) {
     this.#options = options;
@@ -30,22 +64,38 @@ export class RequestSender {
 
   /** Calls `use` with a flow towards the URI, in this turn if its host is an address and the way is known. `like`:
    *  from the same UDP socket. */
-  locate(
-    uri: string,
-    use: (flow: SipFlow) => void,
-    failed: (failure: RequestFailure) => void,
-    like?: SipFlow,
-  ): void {
+  locate(uri: string, use: UseFlow, failed: (failure: RequestFailure) => void, like?: SipFlow): void {
     const fail = (error: unknown): void => failed({ why: 'transport', message: errorMessage(error) });
-    const found = (destination: SipDestination): void =>
-      this.#options.transport.withFlow(destination, use, fail, { like });
     try {
-      const destination = resolveTarget(uri, this.#options.findHost);
-      if (destination instanceof Promise) destination.then(found).catch(fail);
-      else found(destination);
+      const servers = this.#options.resolver.resolve(uri);
+      if (servers instanceof Promise) {
+        servers.then((found) => this.#tryServers(found, use, failed, like)).catch(fail);
+      } else this.#tryServers(servers, use, failed, like);
     } catch (error) {
       fail(error);
     }
+  }
+
+  #tryServers(
+    [server, ...others]: readonly SipDestination[],
+    use: UseFlow,
+    failed: (failure: RequestFailure) => void,
+    like: SipFlow | undefined,
+  ): void {
+    const { transport, resolver } = this.#options;
+    if (server === undefined) return failed({ why: 'transport', message: 'no server is left' });
+    const next: NextServer | undefined =
+      others.length === 0
+        ? undefined
+        : (useNext, nextFailed) => {
+            resolver.avoid(server);
+            this.#tryServers(others, useNext, nextFailed, like);
+          };
+    const unreachable = (error: GatewayError): void => {
+      if (next === undefined) failed({ why: 'transport', message: error.message });
+      else next(use, failed);
+    };
+    transport.withFlow(server, (flow) => use(flow, next), unreachable, { like });
   }
 
   /** Calls `use` with this flow, our address that faces its far side looked up. */
@@ -55,16 +105,83 @@ export class RequestSender {
     located.then(use).catch((error) => failed({ why: 'transport', message: errorMessage(error) }));
   }
 
-  /** A request to a `sips:` URI fails where the flow is not TLS. */
-  send(request: SipRequest, flow: SipFlow, user: ClientUser): void {
+  /** A request to a `sips:` URI fails where the flow is not TLS. `request` stays its name, for `cancel` and `abandon`. */
+  send(request: SipRequest, flow: SipFlow, user: RequestUser, options: SendOptions = {}): void {
+    this.#send(request, options.as ?? request, flow, user, options);
+  }
+
+  #send(
+    original: SipRequest,
+    request: SipRequest,
+    flow: SipFlow,
+    user: RequestUser,
+    { next, keepsFlow = false }: SendOptions,
+  ): void {
     if (isSecureUri(request.uri) && flow.protocol !== 'tls') {
       const message = `sips: needs TLS on every hop, which ${flowText(flow.remote)} is not`;
       queueMicrotask(() => user.failed({ why: 'transport', message }));
       return;
     }
-    const sent = this.#withVia(request, flow);
-    this.#sent.set(request, sent);
-    this.#options.transactions.openClient(sent, flow, user);
+    const watched = next === undefined ? user : this.#failingOver(original, request, user, next);
+    const overDatagram = this.#withVia(request, flow);
+    const transmit = (way: SipFlow, sent: SipRequest): void => {
+      this.#sent.set(original, sent);
+      this.#options.transactions.openClient(sent, way, watched);
+    };
+    const server = flowText(flow.remote);
+    const small = flow.reliable || keepsFlow || serializeMessage(overDatagram).length <= datagramBytesMax;
+    if (small || (this.#withoutTcp.get(server) ?? 0) > this.#options.clock.nowMs()) {
+      return transmit(flow, overDatagram);
+    }
+    this.#options.transport.withFlow(
+      { ...flow.remote, protocol: 'tcp' },
+      (connection) => transmit(connection, this.#withVia(request, connection)),
+      () => {
+        this.#withoutTcp.set(server, this.#options.clock.nowMs() + withoutTcpMs);
+        transmit(flow, overDatagram);
+      },
+      { limitMs: switchMs },
+    );
+  }
+
+  /** Tries the next server where this one does not answer or says 503: RFC 3263 §4.3. What has begun to ring has
+   *  answered. */
+  #failingOver(original: SipRequest, request: SipRequest, user: RequestUser, next: NextServer): ClientUser {
+    let answered = false;
+    const heard = (): void => {
+      silence.cancel();
+      this.#silences.delete(silence);
+    };
+    const tryNext = (giveUp: () => void): void => {
+      heard();
+      next((flow, after) => {
+        const moved = user.moved === undefined ? request : user.moved(flow);
+        if (moved === undefined) giveUp();
+        else this.#send(original, moved, flow, user, { next: after });
+      }, giveUp);
+    };
+    const silence = this.#options.clock.after(silentMs, () => {
+      this.abandon(original);
+      tryNext(() => user.failed({ why: 'timeout', message: `no server answered ${request.method}` }));
+    });
+    this.#silences.add(silence);
+    return {
+      received: (response) => {
+        heard();
+        if (response.status === 503 && !answered) return tryNext(() => user.received(response));
+        answered ||= response.status > 100;
+        user.received(response);
+      },
+      failed: (failure) => {
+        if (answered) user.failed(failure);
+        else tryNext(() => user.failed(failure));
+      },
+    };
+  }
+
+  close(): void {
+    for (const timer of this.#silences) timer.cancel();
+    this.#silences.clear();
   }
 
   /** ACK of a 2xx: no transaction, its own branch. */

@@ -3,9 +3,9 @@ import type { SipTimings } from '../../protocol/sip/transaction-tables.ts';
 import type { Clock } from '../clock.ts';
 import type { Network } from '../network.ts';
 import type { AccessOptions } from './admission.ts';
+import type { NameService } from './name-service.ts';
 import type { SipAddress, UserAgentHandlers } from './session.ts';
 import type { SipTls } from './sip-tls.ts';
-import type { HostLookup } from './target-resolver.ts';
 
 /** The part of a logger that is used here; pino's fits. */
 export interface SignalingLog {
@@ -48,7 +48,8 @@ export interface UserAgentOptions {
   /** 0 ≤ x < 1, for back-off, tags and branches. Default: the system's. */
   readonly random?: (() => number) | undefined;
   readonly localAddressFor?: ((peer: string) => Promise<string>) | undefined;
-  readonly findHost?: HostLookup | undefined;
+  /** Default: the system's. */
+  readonly names?: NameService | undefined;
 }
 
 export const limitsDefault: UserAgentLimits = {

@@ -15,12 +15,20 @@ import type { Clock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { Admission } from './admission.ts';
 import { usesFlow, wantsSecureContact } from './flow-choice.ts';
+import { InvitePlacement } from './invite-placement.ts';
 import { checkText, LiveSession, type SessionHost } from './live-session.ts';
 import { systemLocalAddressFor } from './local-address.ts';
+import { systemNameService } from './name-service.ts';
 import { type OutsideRequestOptions, OutsideRequests } from './outside-requests.ts';
 import { findReplaced } from './replaced-session.ts';
 import { RequestReceiver } from './request-receiver.ts';
-import { contactFor, isSecureUri, RequestSender } from './request-sender.ts';
+import {
+  contactFor,
+  isSecureUri,
+  type NextServer,
+  RequestSender,
+  type RequestUser,
+} from './request-sender.ts';
 import type {
   InviteOptions,
   InviteSession,
@@ -33,7 +41,7 @@ import type {
 import { SessionTable } from './session-table.ts';
 import type { SipFlow } from './sip-flow.ts';
 import { SipTransport } from './sip-transport.ts';
-import { systemHostLookup } from './target-resolver.ts';
+import { TargetResolver } from './target-resolver.ts';
 import { Transactions } from './transactions.ts';
 import { limitsDefault, type UserAgentLimits, type UserAgentOptions } from './user-agent-options.ts';
 
@@ -115,7 +123,12 @@ class SipUserAgent implements UserAgent, SessionHost {
       transport: this.#transport,
       transactions: this.#transactions,
       externalAddress: options.externalAddress,
-      findHost: options.findHost ?? systemHostLookup,
+      clock: options.clock,
+      resolver: new TargetResolver({
+        clock: options.clock,
+        names: options.names ?? systemNameService(),
+        random,
+      }),
       createToken: this.#profile.createToken,
     });
     this.#outside = new OutsideRequests({
@@ -167,6 +180,7 @@ class SipUserAgent implements UserAgent, SessionHost {
     this.#sessions.clear();
     this.#arriving.clear();
     this.#outside.close();
+    this.#sender.close();
     this.#admission.close();
     this.#transactions.close();
     await this.#transport.close();
@@ -227,23 +241,20 @@ class SipUserAgent implements UserAgent, SessionHost {
       this.#counted('session-limit');
       return fail({ why: 'transport', message: `no more than ${this.#limits.sessionsMax} sessions` });
     }
-    const found = (flow: SipFlow): void => {
-      session.flow = flow;
-      session.remote = flow.remote;
-      session.local = flow.local;
-      session.flowHops.add(options.target);
-      let offer: string;
+    const { externalAddress } = this.#options;
+    const placement = new InvitePlacement({ session, options, user, externalAddress });
+    session.placement = placement;
+    const found = (flow: SipFlow, next?: NextServer): void => {
       try {
-        offer = options.offer(flow.local.address);
+        placement.place(flow, next);
       } catch (error) {
         this.handlerFailed(error, session);
         return fail({ why: 'transport', message: `no offer could be made: ${errorMessage(error)}` });
       }
-      const { externalAddress } = this.#options;
-      const secure = isSecureUri(options.target);
-      session.run(machine.start(contactFor(flow, { user, externalAddress, secure }), offer));
+      session.flowHops.add(options.target);
+      session.run(machine.start(placement.contact, placement.offer));
     };
-    const use = (flow: SipFlow): void => this.#guard(() => found(flow));
+    const use = (flow: SipFlow, next?: NextServer): void => this.#guard(() => found(flow, next));
     session.keepsFlow = options.flow?.open === true;
     if (options.flow?.open) this.#sender.locateOver(options.flow, use, fail);
     else this.#sender.locate(options.target, use, fail);
@@ -343,15 +354,23 @@ class SipUserAgent implements UserAgent, SessionHost {
   }
 
   send(request: SipRequest, nextHop: string, session: LiveSession): void {
+    const { placement } = session;
+    const placing = placement !== undefined && request.method === 'INVITE' && session.state === 'early';
+    const user: RequestUser = {
+      received: (response) => session.receiveResponse(request, response),
+      failed: (failure) => session.requestFailed(request, failure),
+      ...(placing && { moved: (flow) => placement.move(request, flow) }),
+    };
     this.#withFlow(
       nextHop,
       session,
-      (flow) =>
-        this.#sender.send(request, flow, {
-          received: (response) => session.receiveResponse(request, response),
-          failed: (failure) => session.requestFailed(request, failure),
+      (flow, next) =>
+        this.#sender.send(request, flow, user, {
+          next: placing ? placement.takeNext() : next,
+          keepsFlow: session.keepsFlow || (session.direction === 'inbound' && session.flowHops.has(nextHop)),
+          ...(placing && { as: placement.readdress(request) }),
         }),
-      (failure) => session.requestFailed(request, failure),
+      user.failed,
     );
   }
 
@@ -363,7 +382,7 @@ class SipUserAgent implements UserAgent, SessionHost {
   #withFlow(
     nextHop: string,
     session: LiveSession,
-    use: (flow: SipFlow) => void,
+    use: (flow: SipFlow, next?: NextServer) => void,
     failed: (failure: RequestFailure) => void,
   ): void {
     const { flow, flowHops } = session;
@@ -373,7 +392,8 @@ class SipUserAgent implements UserAgent, SessionHost {
       if (flow?.open) use(flow);
       else failed(failure);
     };
-    this.#sender.locate(nextHop, (located) => this.#guard(() => use(located)), failedThere, flow);
+    const guarded = (located: SipFlow, next?: NextServer): void => this.#guard(() => use(located, next));
+    this.#sender.locate(nextHop, guarded, failedThere, flow);
   }
 
   cancel(invite: SipRequest, headers: readonly SipHeader[]): void {

@@ -10,7 +10,7 @@ export function isIPv6Address(text: string): boolean {
 }
 
 /** True for four decimal numbers. */
-function isIPv4Address(text: string): boolean {
+export function isIPv4Address(text: string): boolean {
   const parts = text.split('.', 5);
   return (
     parts.length === 4 && parts.every((part) => /^(?:0|[1-9][0-9]{0,2})$/.test(part) && Number(part) <= 255)

@@ -192,8 +192,8 @@ describe('TLS', () => {
 
   it('checks the name in it', async () => {
     const bob = await createReal('tls');
-    const findHost = async (): Promise<string[]> => ['127.0.0.1'];
-    const alice = await createReal('tls', { findHost });
+    const names = { addresses: async () => ({ found: ['127.0.0.1'] }) };
+    const alice = await createReal('tls', { names });
     bob.on.invited = (session) => session.end({ status: 486 });
     alice.call({ uri: `sips:x@wrong.example:${bob.port}` });
     await vi.waitFor(() => expect(alice.events).toEqual(['ended:unreachable']));

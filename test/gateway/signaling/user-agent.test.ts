@@ -102,15 +102,17 @@ describe('a call', () => {
 
   it('to an unknown host is unreachable', async () => {
     const { clock, alice } = await createPair();
-    const findHost = () => Promise.reject(new Error('ENOTFOUND'));
-    const carol = await createAgent(createWorld(), { findHost });
+    const names = { addresses: () => Promise.reject(new Error('ENOTFOUND')) };
+    const carol = await createAgent(createWorld(), { names });
     const session = carol.userAgent.invite(
       { target: 'sip:x@nowhere.invalid', from: alice.uri, offer: () => offerSdp },
       carol.handlers(),
     );
     expect(session.remote.address).toBe('nowhere.invalid');
     await clock.advance(1);
-    expect(carol.ends).toEqual([{ cause: 'unreachable', message: 'cannot look up nowhere.invalid' }]);
+    expect(carol.ends).toEqual([
+      { cause: 'unreachable', message: 'cannot look up nowhere.invalid (UNKNOWN)' },
+    ]);
     expect(carol.userAgent.counts()).toEqual(nothing);
   });
 
@@ -119,9 +121,11 @@ describe('a call', () => {
     const bob = await createAgent(world);
     const asked: string[] = [];
     const alice = await createAgent(world, {
-      findHost: async (host) => {
-        asked.push(host);
-        return ['127.0.0.1'];
+      names: {
+        addresses: async (host) => {
+          asked.push(host);
+          return { found: ['127.0.0.1'] };
+        },
       },
     });
     bob.on.invited = (session) => session.accept(accept);
