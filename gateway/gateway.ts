@@ -320,6 +320,11 @@ function summaryOf(call: Call, report: MediaReport): CallSummary {
     quality: rtp && {
       jitterMs: rtp.jitterMs,
       rttMs: rtp.rttMs,
+      lossIn: rtp.quality?.lossIn,
+      lossOut: rtp.quality?.lossOut,
+      mos: rtp.quality?.mos,
+      mosRemote: rtp.mosRemote,
+      codec: rtp.quality?.codec,
       packetsLost: rtp.packetsLost,
       packetsReceived: rtp.packetsReceived,
       packetsSent: rtp.packetsSent,

@@ -401,7 +401,17 @@ function quality(rtp: RtpCounters | undefined, stream: StreamCounters | undefine
       packetsRefused: rtp.packetsRefused,
       jitterMs: Math.round(rtp.jitterMs * 10) / 10,
       rttMs: rtp.rttMs,
+      ...(rtp.qualityWhole && {
+        lossIn: rounded(rtp.qualityWhole.lossIn, 4),
+        lossOut: rounded(rtp.qualityWhole.lossOut, 4),
+        mos: rounded(rtp.qualityWhole.mos, 2),
+      }),
+      mosRemote: rtp.mosRemote,
     }),
     ...(stream && { framesSent: stream.framesSent, droppedMs: stream.droppedMs, clears: stream.clears }),
   };
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
 }

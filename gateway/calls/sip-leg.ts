@@ -146,6 +146,12 @@ export class SipLeg {
           source: `${event.source.address}:${event.source.port}`,
         });
         return;
+      case 'rtpStopped':
+        this.#handlers.told('caller audio stopped', { silentMs: Math.round(event.silentMs) });
+        return;
+      case 'rtpResumed':
+        this.#handlers.told('caller audio resumed', { silentMs: Math.round(event.silentMs) });
+        return;
       case 'notice':
         this.#handlers.told(event.message, { code: event.code });
         return;

@@ -13,6 +13,7 @@ export interface CallReport {
   readonly sipCallId: string;
   readonly codec: string | undefined;
   readonly srtpSuite: string | undefined;
+  readonly mosRemote: number | undefined;
   readonly ringingMs: number | undefined;
   readonly setupMs: number | undefined;
   readonly durationMs: number;
@@ -84,7 +85,8 @@ export function callReportLines(report: CallReport): string[] {
   add('heard', `${report.heardSeconds.toFixed(1)} s ${level}`);
   if (report.digits !== '') add('digits', `${report.digits.length} received`);
   if (report.echo !== undefined) add('echo', describeEcho(report.echo));
-  if (report.rttMs !== undefined) add('RTCP', `round trip ${report.rttMs} ms`);
+  const mos = report.mosRemote === undefined ? '' : `, MOS of what it hears ${report.mosRemote.toFixed(1)}`;
+  if (report.rttMs !== undefined) add('RTCP', `round trip ${report.rttMs} ms${mos}`);
   if (report.recorded !== undefined) add('recorded', report.recorded);
   return lines;
 }

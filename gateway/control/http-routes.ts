@@ -29,6 +29,13 @@ export interface CallStream {
 export interface CallQuality {
   readonly jitterMs: number;
   readonly rttMs: number | undefined;
+  /** Of the last five seconds, 0–1 and 1–5; undefined in the first second. */
+  readonly lossIn?: number | undefined;
+  readonly lossOut?: number | undefined;
+  readonly mos?: number | undefined;
+  /** How the phone itself hears us, where it sends RTCP extended reports. */
+  readonly mosRemote?: number | undefined;
+  readonly codec?: string | undefined;
   readonly packetsLost: number;
   readonly packetsReceived: number;
   readonly packetsSent: number;

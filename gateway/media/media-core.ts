@@ -14,6 +14,7 @@ import { RtpPorts } from './rtp-ports.ts';
 import { StreamEndpoint } from './stream-endpoint.ts';
 import type { OpenStreamSocket } from './stream-socket.ts';
 import { latenessMsBounds, TimingWheel, type WheelMember } from './timing-wheel.ts';
+import { VoiceWatch } from './voice-watch.ts';
 
 export interface MediaSettings {
   /** Both included; `[0, 0]` lets the system choose. */
@@ -67,6 +68,7 @@ class Core implements MediaCore {
   readonly #wheel: TimingWheel;
   readonly #rtp = new Map<EndpointId, RtpEndpoint>();
   readonly #streams = new Map<EndpointId, StreamEndpoint>();
+  readonly #voices = new Map<RtpEndpoint, VoiceWatch>();
   readonly #portOf = new Map<RtpEndpoint, number>();
   /** Who feeds each sink. */
   readonly #sourceOf = new Map<AudioSink, AudioSource>();
@@ -135,6 +137,8 @@ class Core implements MediaCore {
         change.call(this, b, a);
         return;
       }
+      case 'watchVoice':
+        return this.#watchVoice(command.endpointId, command.on);
       case 'report':
         return this.#report(command.requestId);
     }
@@ -231,8 +235,22 @@ class Core implements MediaCore {
     emitClosed(this.#options.emit, endpoint);
   }
 
+  #watchVoice(endpointId: EndpointId, on: boolean): void {
+    const endpoint = this.#rtp.get(endpointId);
+    if (endpoint === undefined || on === this.#voices.has(endpoint)) return;
+    const watch = this.#voices.get(endpoint) ?? new VoiceWatch(endpointId, this.#options.emit);
+    if (on) {
+      this.#voices.set(endpoint, watch);
+      endpoint.addSink(watch);
+    } else {
+      this.#voices.delete(endpoint);
+      endpoint.removeSink(watch);
+    }
+  }
+
   #releaseRtp(endpoint: RtpEndpoint): void {
     this.#wheel.remove(endpoint);
+    this.#voices.delete(endpoint);
     this.#unplug(endpoint);
     try {
       endpoint.close(this.#options.clock.nowMs());

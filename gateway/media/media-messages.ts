@@ -1,4 +1,5 @@
 import type { CodecName } from '../../codecs/codec.ts';
+import type { LegQuality } from '../../protocol/rtp/quality.ts';
 import type { SrtpMasterKey } from '../../protocol/rtp/srtp-keys.ts';
 
 /** What crosses the threads: commands from the control plane to a media worker, events back. Plain data only.
@@ -34,6 +35,10 @@ export interface RtpSession {
   readonly symmetric: 'off' | 'auto' | 'on';
   /** RTCP comes over the RTP port (RFC 5761). */
   readonly rtcpMux: boolean;
+  /** Comfort noise (RFC 3389) that we accept; we send none. */
+  readonly comfortNoisePayloadType?: number | undefined;
+  /** The peer wants RTCP extended reports with VoIP metrics (RFC 3611). */
+  readonly voipMetrics?: boolean | undefined;
   /** Undefined for plain RTP. Never to be logged. */
   readonly srtp?: { readonly send: SrtpMasterKey; readonly receive: SrtpMasterKey } | undefined;
 }
@@ -82,6 +87,8 @@ export type MediaCommand =
   /** Two routes, one each way. A sink that was fed by another source is taken over. */
   | { readonly type: 'bridge'; readonly a: EndpointId; readonly b: EndpointId }
   | { readonly type: 'unbridge'; readonly a: EndpointId; readonly b: EndpointId }
+  /** Reports voice on this RTP endpoint as `voice` events from now on, or no more. */
+  | { readonly type: 'watchVoice'; readonly endpointId: EndpointId; readonly on: boolean }
   /** Answered with one `report`. */
   | { readonly type: 'report'; readonly requestId: number };
 
@@ -123,6 +130,11 @@ export interface RtpCounters {
   readonly rttMs: number | undefined;
   /** Lost on the way to the peer, by its report blocks. */
   readonly packetsLostRemote: number;
+  /** Of the last five seconds, and since the beginning; undefined in the first second. */
+  readonly quality: LegQuality | undefined;
+  readonly qualityWhole: LegQuality | undefined;
+  /** How the peer itself hears us, 1–5, by its extended reports. */
+  readonly mosRemote: number | undefined;
   /** Frames sent as silence because nothing was queued. */
   readonly framesUnderrun: number;
 }
@@ -160,6 +172,11 @@ export type MediaEvent =
     }
   /** The first packet from the source that the endpoint locked on. */
   | { readonly type: 'rtpStarted'; readonly endpointId: EndpointId; readonly source: TransportAddress }
+  /** It had started, and nothing has come for some seconds while we expect audio; and it comes again. */
+  | { readonly type: 'rtpStopped'; readonly endpointId: EndpointId; readonly silentMs: number }
+  | { readonly type: 'rtpResumed'; readonly endpointId: EndpointId; readonly silentMs: number }
+  /** After `watchVoice`. */
+  | { readonly type: 'voice'; readonly endpointId: EndpointId; readonly state: 'started' | 'stopped' }
   /** Nothing for `rtp.timeout` seconds while we expect audio. */
   | { readonly type: 'rtpTimeout'; readonly endpointId: EndpointId }
   /** Also without `closeRtp`, where something in us failed. */

@@ -1,6 +1,7 @@
 import type { Reception } from '../../protocol/rtp/reception.ts';
 import { buildBye, buildReport, nextReportMs, readRtcp } from '../../protocol/rtp/rtcp.ts';
 import type { RtpSender } from '../../protocol/rtp/sender.ts';
+import type { VoipMetrics } from '../../protocol/rtp/voip-metrics.ts';
 
 /** Reports both ways beside one RTP session, RFC 3550 §6. Builds and reads; the endpoint owns the socket. */
 export class RtcpSession {
@@ -17,6 +18,10 @@ export class RtcpSession {
   rttMs: number | undefined;
   /** Of what we sent, by the peer's last report. */
   packetsLostRemote = 0;
+  /** Since the report before that one, 0–1. */
+  lossRemote = 0;
+  /** How the peer hears us, 1–5, by its extended reports. */
+  mosRemote: number | undefined;
 
   constructor(options: {
     readonly sender: RtpSender;
@@ -41,13 +46,13 @@ export class RtcpSession {
   }
 
   /** The report that is due, and the time of the next. */
-  report(nowMs: number): Uint8Array {
+  report(nowMs: number, voipMetrics?: VoipMetrics): Uint8Array {
     this.dueMs = nowMs + nextReportMs(this.#random);
-    return buildReport(this.#options(nowMs));
+    return buildReport({ ...this.#options(nowMs), voipMetrics });
   }
 
-  bye(nowMs: number): Uint8Array {
-    return buildBye(this.#options(nowMs));
+  bye(nowMs: number, voipMetrics?: VoipMetrics): Uint8Array {
+    return buildBye({ ...this.#options(nowMs), voipMetrics });
   }
 
   /** Throws `ProtocolError` for what is no RTCP. */
@@ -59,8 +64,10 @@ export class RtcpSession {
     }
     if (read.report !== undefined) {
       this.packetsLostRemote = Math.max(0, read.report.packetsLost);
+      this.lossRemote = read.report.fractionLost;
       this.rttMs = read.report.rttMs ?? this.rttMs;
     }
+    this.mosRemote = read.voipMetrics?.mosConversation ?? read.voipMetrics?.mosListening ?? this.mosRemote;
   }
 
   #options(nowMs: number) {

@@ -1,17 +1,22 @@
 import { randomInt } from 'node:crypto';
 import { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
+import { LossBurstMeter } from '../../protocol/rtp/loss-bursts.ts';
 import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
 import { Reception } from '../../protocol/rtp/reception.ts';
 import { RtpSender } from '../../protocol/rtp/sender.ts';
 import { srtpGrowthBytesMax } from '../../protocol/rtp/srtp-keys.ts';
 import { TelephoneEventReceiver } from '../../protocol/rtp/telephone-event.ts';
+import type { VoipMetrics } from '../../protocol/rtp/voip-metrics.ts';
 import type { UdpSocket } from '../network.ts';
 import { SrtpSession } from '../srtp-session.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
 import { CoderPair, type CoderSession } from './coder-pair.ts';
+import { LegMeter, type LegTotals } from './leg-meter.ts';
 import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
+import { NoiseFiller } from './noise-filler.ts';
 import { Playout } from './playout.ts';
 import { RtcpSession } from './rtcp-session.ts';
+import { RtpWatch } from './rtp-watch.ts';
 import { SourceLock } from './source-lock.ts';
 import type { WheelMember } from './timing-wheel.ts';
 
@@ -65,10 +70,17 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   #frameSamples = 0;
   #frameTicks = 0;
 
+  /** Audio is due from the peer: one that holds us may play music or nothing at all. */
+  get #watches(): boolean {
+    return this.#receives && this.#sends;
+  }
+
   /** Samples of the packet played last: what a lost one is taken to have had. */
   #samplesReceived = 0;
-  #receivedMs: number;
-  #timedOut = false;
+  readonly #watch: RtpWatch;
+  readonly #meter: LegMeter;
+  /** Of a peer with silence suppression. */
+  #noise: NoiseFiller | undefined;
   #packetsIgnored = 0;
   #bytesReceived = 0;
   #framesUnderrun = 0;
@@ -78,7 +90,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   constructor(options: RtpEndpointOptions) {
     this.endpointId = options.endpointId;
     this.#options = options;
-    this.#receivedMs = options.nowMs;
+    this.#watch = new RtpWatch({ ...options, timeoutMs: options.rtpTimeoutMs });
+    this.#meter = new LegMeter(options.nowMs);
     this.#sender = new RtpSender({
       ssrc: randomInt(0x1_0000_0000),
       // The lower half, as a receiver that misses the first SRTP packets could not tell a rollover (RFC 3711 §3.3.1).
@@ -122,15 +135,16 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (!readRtpHeader(datagram, header, sizeBytes)) return this.#ignore();
     const { payloadType } = header;
     const known =
-      payloadType === session.payloadTypeReceive || payloadType === session.dtmfPayloadTypeReceive;
+      payloadType === session.payloadTypeReceive ||
+      payloadType === session.dtmfPayloadTypeReceive ||
+      payloadType === session.comfortNoisePayloadType;
     if (!known) this.#ignore();
     if (!this.#source.locked) {
       if (!known) return;
       this.#source.lock(address, port);
       this.#options.emit({ type: 'rtpStarted', endpointId: this.endpointId, source: { address, port } });
     }
-    this.#receivedMs = nowMs;
-    this.#timedOut = false;
+    this.#watch.received(nowMs);
 
     const verdict = this.#reception.receive(header, nowMs);
     if (verdict === 'restarted') this.#restart(nowMs);
@@ -152,8 +166,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (this.#closed || this.#session === undefined) return;
     if (nowMs >= this.#jitterBuffer.deadlineMs) this.#deliverHeld(nowMs);
     this.#reportDigits(nowMs);
-    if (nowMs >= this.#rtcp.dueMs) this.#sendRtcp(this.#rtcp.report(nowMs));
-    this.#watchSilence(nowMs);
+    if (this.#noise?.active) this.#fillSilence(this.#noise, nowMs);
+    if (nowMs >= this.#meter.dueMs) this.#meter.measure(nowMs, this.#totals());
+    if (nowMs >= this.#rtcp.dueMs) this.#sendRtcp(this.#rtcp.report(nowMs, this.#voipMetrics()));
+    if (this.#watches) this.#watch.check(nowMs, this.#noise?.active ?? false);
   }
 
   #deliverHeld(nowMs: number): void {
@@ -168,14 +184,36 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   }
 
   #deliver(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
-    if (header.payloadType !== this.#session!.payloadTypeReceive || !this.#receives) return;
+    this.#meter.bursts?.received();
+    if (header.payloadType !== this.#session!.payloadTypeReceive || !this.#receives)
+      return this.#deliverOther(header, bytes, nowMs);
+    this.#noise?.end();
     const samples = this.#coders!.decoder.decode(bytes, header.payloadOffset, header.payloadBytes, pcm, 0);
     if (samples === 0) return;
     this.#samplesReceived = samples;
     for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
   }
 
+  #deliverOther(
+    { payloadType, payloadOffset, payloadBytes }: RtpHeader,
+    bytes: Uint8Array,
+    nowMs: number,
+  ): void {
+    if (!this.#receives || payloadType !== this.#session!.comfortNoisePayloadType) return;
+    this.#noise ??= new NoiseFiller();
+    this.#noise.begin(bytes, payloadOffset, payloadBytes, nowMs);
+  }
+
+  #fillSilence(noise: NoiseFiller, nowMs: number): void {
+    const { sampleRateHz } = this.#coders!.decoder;
+    for (let samples = noise.next(pcm, sampleRateHz, nowMs); samples > 0; ) {
+      for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+      samples = noise.next(pcm, sampleRateHz, nowMs);
+    }
+  }
+
   #conceal(nowMs: number): void {
+    this.#meter.bursts?.lost();
     if (!this.#receives || this.#samplesReceived === 0) return;
     const samples = this.#coders!.decoder.conceal(pcm, 0, this.#samplesReceived);
     for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
@@ -186,6 +224,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#jitterBuffer.flush();
     this.#deliverHeld(nowMs);
     this.#digits.flush();
+    this.#noise?.end();
     this.#coders?.decoder.reset();
   }
 
@@ -193,14 +232,6 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     for (let ended = this.#digits.next(nowMs); ended !== undefined; ended = this.#digits.next(nowMs)) {
       this.#options.emit({ type: 'digit', endpointId: this.endpointId, ...ended });
     }
-  }
-
-  #watchSilence(nowMs: number): void {
-    const { rtpTimeoutMs } = this.#options;
-    if (!this.#receives || this.#timedOut || rtpTimeoutMs === 0) return;
-    if (nowMs - this.#receivedMs < rtpTimeoutMs) return;
-    this.#timedOut = true;
-    this.#options.emit({ type: 'rtpTimeout', endpointId: this.endpointId });
   }
 
   #ignore(): void {
@@ -267,7 +298,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   /** Starts it, or changes it after a re-INVITE. The caller puts the endpoint on the wheel, at `ptimeMs`. Throws
    *  `RangeError` for a codec that this build does not have. */
   setSession(session: RtpSession, nowMs: number): void {
-    const resumes = !this.#receives;
+    const watched = this.#watches;
     this.#useCodec(session);
     this.#session = session;
     this.#srtp = session.srtp && new SrtpSession(session.srtp, this.#srtp);
@@ -275,10 +306,9 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
     this.#source.expect(session.remote, session.symmetric);
     this.#rtcpPort = session.remoteRtcp.port;
-    if (resumes) {
-      this.#receivedMs = nowMs;
-      this.#timedOut = false;
-    }
+    if (!watched) this.#watch.expect(nowMs);
+    if (session.voipMetrics) this.#meter.bursts ??= new LossBurstMeter();
+    if (!this.#receives) this.#noise?.end();
     this.#setFrame();
   }
 
@@ -383,6 +413,25 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   // ---- The end -----------------------------------------------------------------------------------------------
 
+  #totals(): LegTotals {
+    return {
+      codec: this.#session?.codec ?? '',
+      ptimeMs: this.ptimeMs,
+      packetsReceived: this.#before.packetsReceived + this.#reception.packetsReceived,
+      packetsLost: this.#before.packetsLost + this.#reception.packetsLost,
+      packetsLate: this.#jitterBuffer.packetsLate,
+      packetsSent: this.#sender.packetCount,
+      packetsLostRemote: this.#rtcp.packetsLostRemote,
+      lossRemote: this.#rtcp.lossRemote,
+      jitterMs: this.#reception.jitterMs,
+      rttMs: this.#rtcp.rttMs,
+    };
+  }
+
+  #voipMetrics(): VoipMetrics | undefined {
+    return this.#meter.voipMetrics(this.#reception.ssrc, this.#totals());
+  }
+
   counters(): RtpCounters {
     return {
       packetsReceived: this.#before.packetsReceived + this.#reception.packetsReceived,
@@ -397,6 +446,9 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
       jitterMs: this.#reception.jitterMs,
       rttMs: this.#rtcp.rttMs,
       packetsLostRemote: this.#rtcp.packetsLostRemote,
+      quality: this.#meter.recent,
+      qualityWhole: this.#meter.whole,
+      mosRemote: this.#rtcp.mosRemote,
       framesUnderrun: this.#framesUnderrun,
     };
   }
@@ -406,7 +458,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (this.#closed) return;
     this.#closed = true;
     try {
-      if (this.#session !== undefined) this.#sendRtcp(this.#rtcp.bye(nowMs));
+      if (this.#session !== undefined) this.#sendRtcp(this.#rtcp.bye(nowMs, this.#voipMetrics()));
     } finally {
       this.#socket?.close();
       this.#rtcpSocket?.close();

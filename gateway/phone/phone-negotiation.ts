@@ -84,6 +84,7 @@ export class PhoneNegotiation {
       codecs,
       direction,
       rtcpMux,
+      voipMetrics: true,
       srtp,
       crypto: srtp === 'off' ? [] : this.#keys.offer(srtpSuites),
       ...(ptimeMs === undefined ? {} : { ptimeMs }),

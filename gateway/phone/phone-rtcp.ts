@@ -25,6 +25,8 @@ export class PhoneRtcp {
   /** From the far side's last report about us. */
   rttMs: number | undefined;
   packetsLostRemote = 0;
+  /** How the far side hears us, 1–5, by its extended reports. */
+  mosRemote: number | undefined;
   byeReceived = false;
   readonly #options: PhoneRtcpOptions;
   /** Wall clock once, monotonic after, so that a clock that is set does not spoil the round trip. */
@@ -51,6 +53,7 @@ export class PhoneRtcp {
       this.rttMs = read.report.rttMs ?? this.rttMs;
       this.packetsLostRemote = read.report.packetsLost;
     }
+    this.mosRemote = read.voipMetrics?.mosConversation ?? this.mosRemote;
     if (read.byes.length > 0) this.byeReceived = true;
   }
 

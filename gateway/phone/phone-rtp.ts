@@ -56,6 +56,8 @@ export interface PhoneRtpResult {
   readonly packetsIgnored: number;
   /** SRTP with a wrong tag, or that came before. */
   readonly packetsRefused: number;
+  /** How the far side hears us, 1–5, by its RTCP extended reports. */
+  readonly mosRemote: number | undefined;
   /** Of ours, by the far side's last RTCP report. */
   readonly packetsLostRemote: number;
   readonly jitterMs: number;
@@ -211,6 +213,7 @@ export class PhoneRtp {
       packetsDuplicate: running?.reception.packetsDuplicate ?? 0,
       packetsIgnored: this.#packetsIgnored,
       packetsRefused: running?.srtp?.refused ?? 0,
+      mosRemote: running?.rtcp.mosRemote,
       packetsLostRemote: running?.rtcp.packetsLostRemote ?? 0,
       jitterMs: running?.reception.jitterMs ?? 0,
       rttMs: running?.rtcp.rttMs,

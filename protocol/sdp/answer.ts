@@ -34,6 +34,7 @@ export function writeAnswer(
             ptimeMs: negotiated.ptimeMs,
             direction: negotiated.direction,
             rtcpMux: negotiated.rtcpMux,
+            voipMetrics: negotiated.voipMetrics,
             crypto: crypto === undefined ? [] : [crypto],
           }
         : line,

@@ -34,6 +34,8 @@ export interface LocalAudio {
   readonly ptimeMs: number;
   readonly direction: MediaDirection;
   readonly rtcpMux: boolean;
+  /** a=rtcp-xr, which asks for VoIP metrics. */
+  readonly voipMetrics: boolean;
   /** Keys of ours, in an answer only that of the tag chosen. */
   readonly crypto: readonly LocalCrypto[];
 }
@@ -93,6 +95,8 @@ function audioLine(local: LocalMedia, audio: LocalAudio): MediaDescription {
     ptime: audio.ptimeMs,
     direction: audio.direction,
   };
+  // It knows no attribute of that name, and writes such as they are.
+  if (audio.voipMetrics) line.invalid = [{ value: 'rtcp-xr:voip-metrics' }];
   if (audio.crypto.length > 0) line.crypto = audio.crypto.map(writeCryptoLine);
   if (rtcpMux) line.rtcpMux = 'rtcp-mux';
   else if (local.rtcpPort !== local.port + 1) line.rtcp = { port: local.rtcpPort };

@@ -35,6 +35,10 @@ export interface Negotiated<C extends SdpCodec = SdpCodec> {
   readonly rtcpMux: boolean;
   /** Which m-line carries it. */
   readonly lineIndex: number;
+  /** Of comfort noise that may come (RFC 3389); we send none, and do not ask for it. */
+  readonly comfortNoisePayloadType: number | undefined;
+  /** The peer wants VoIP metrics in RTCP extended reports. */
+  readonly voipMetrics: boolean;
   /** Of SRTP; undefined where audio goes plain. */
   readonly remoteKey: RemoteKey | undefined;
 }
@@ -51,6 +55,8 @@ export interface LocalPreferences<C extends SdpCodec> {
 }
 
 export const ptimeMsDefault = 20;
+/** RFC 3551 §6. */
+const comfortNoiseStatic = 13;
 const ptimeMsMin = 10;
 const ptimeMsMax = 60;
 const anyLengthsMs = [10, 20, 30, 40, 50, 60];
@@ -81,6 +87,8 @@ export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPr
         direction: mirrorDirection(audio.direction, local.direction),
         rtcpMux,
         lineIndex: audio.index,
+        comfortNoisePayloadType: findComfortNoise(audio.formats, codec.rtpClockRateHz),
+        voipMetrics: audio.voipMetrics,
         remoteKey,
       };
     }
@@ -156,6 +164,20 @@ export function findDtmf(formats: readonly RemoteFormat[], rtpClockRateHz: numbe
     (format) =>
       format.rtpClockRateHz === rtpClockRateHz && format.encodingName.toLowerCase() === 'telephone-event',
   );
+}
+
+/** The static type 13 is accepted unasked, as some gateways send it whatever was agreed, unless the peer uses that
+ *  number for something else. */
+export function findComfortNoise(
+  formats: readonly RemoteFormat[],
+  rtpClockRateHz: number,
+): number | undefined {
+  const offered = formats.find(
+    (format) => format.rtpClockRateHz === rtpClockRateHz && format.encodingName.toLowerCase() === 'cn',
+  );
+  if (offered !== undefined) return offered.payloadType;
+  const taken = formats.some((format) => format.payloadType === comfortNoiseStatic);
+  return rtpClockRateHz === 8000 && !taken ? comfortNoiseStatic : undefined;
 }
 
 /** What we send at: the peer's a=ptime within 10–60 ms and its a=maxptime, in whole 10 ms, and of a length that the

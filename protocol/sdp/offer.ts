@@ -9,6 +9,7 @@ import {
 import {
   canMux,
   choosePtime,
+  findComfortNoise,
   findDtmf,
   isEncrypted,
   isFormatOf,
@@ -33,6 +34,8 @@ export interface LocalOffer<C extends SdpCodec = SdpCodec> extends LocalMedia {
   readonly direction?: MediaDirection;
   /** Default false. */
   readonly rtcpMux?: boolean;
+  /** Asks for VoIP metrics in RTCP extended reports. Default false. */
+  readonly voipMetrics?: boolean;
   /** Default off. `required` makes the line RTP/SAVP; `optional` leaves it RTP/AVP, so that those who know nothing of
    *  a=crypto answer plainly. */
   readonly srtp?: SrtpPolicy;
@@ -62,6 +65,7 @@ export function writeOffer<C extends SdpCodec>(offer: LocalOffer<C>): string {
     ptimeMs: offer.ptimeMs ?? ptimeMsDefault,
     direction: offer.direction ?? 'sendrecv',
     rtcpMux: offer.rtcpMux ?? false,
+    voipMetrics: offer.voipMetrics ?? false,
     crypto: offersSrtp(offer) ? (offer.crypto ?? []) : [],
   };
   const lines = continues?.lines.map((line, index) => (index === continues.lineIndex ? audio : line));
@@ -106,6 +110,8 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
       direction: mirrorDirection(audio.direction, offer.direction),
       rtcpMux,
       lineIndex: audio.index,
+      comfortNoisePayloadType: findComfortNoise(audio.formats, codec.rtpClockRateHz),
+      voipMetrics: audio.voipMetrics,
       remoteKey,
     };
   }

@@ -45,6 +45,8 @@ export interface RemoteAudio {
   /** As the peer sees it. An address of 0.0.0.0 or :: counts as a peer that does not receive (RFC 3264 §8.4). */
   readonly direction: MediaDirection;
   readonly crypto: readonly RemoteCrypto[];
+  /** It wants RTCP extended reports with VoIP metrics (RFC 3611 §5.1). */
+  readonly voipMetrics: boolean;
 }
 
 /** An m-line as written. */
@@ -75,6 +77,9 @@ export function readAudio(session: SessionDescription, index: number, line: Medi
     ptimeMsMax: readPtime('maxptime', media.maxptime),
     direction: readDirection(media.direction ?? session.direction, address),
     crypto: readCrypto(media),
+    voipMetrics: [...(media.invalid ?? []), ...(session.invalid ?? [])].some(({ value }) =>
+      /^rtcp-xr:(?:.* )?voip-metrics(?: |$)/.test(value),
+    ),
   };
 }
 

@@ -32,7 +32,7 @@ const audioLinesMax = 8;
 /** Attributes that are handed on to sdp-transform. It tries some fifty expressions on each line that none of them
  *  fits, so what it does not know, or could not read, is dropped first. */
 const attributesRead =
-  /^(?:(?:sendrecv|sendonly|recvonly|inactive|rtcp-mux)$|(?:rtcp|ptime|maxptime):|(?:rtpmap|fmtp):\d+ |crypto:\d+ \w+ \S)/;
+  /^(?:(?:sendrecv|sendonly|recvonly|inactive|rtcp-mux)$|(?:rtcp|ptime|maxptime|rtcp-xr):|(?:rtpmap|fmtp):\d+ |crypto:\d+ \w+ \S)/;
 
 /** Reads an offer (`readAnswer` reads answers). Throws `ProtocolError`: status 400 for what breaks the grammar or a
  *  range, 488 for what is right and cannot be served (no audio, a host name, multicast, more than 1000 lines or 64

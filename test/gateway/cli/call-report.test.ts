@@ -22,6 +22,7 @@ const answered: CallResult = {
   packetsIgnored: 0,
   packetsRefused: 0,
   packetsLostRemote: 1,
+  mosRemote: undefined,
   jitterMs: 0.123,
   rttMs: undefined,
   gapMsMax: 60.02,

@@ -26,6 +26,9 @@ test('gives everything an RTP session needs', () => {
     direction: 'sendrecv',
     rtcpMux: false,
     lineIndex: 0,
+    comfortNoisePayloadType: 13,
+    voipMetrics: false,
+    remoteKey: undefined,
   });
 });
 
@@ -181,4 +184,29 @@ describe('refusals carry what a Warning header needs', () => {
   test('and nothing that could end the header', () => {
     expect(warningValue(new ProtocolError('x', 'a"b\\c\r\nd\u0000é'), 'gw')).toBe('399 gw "a\'b\'c??d??"');
   });
+});
+
+test.each([
+  { media: 'm=audio 5000 RTP/AVP 0 13', lines: [], type: 13 },
+  { media: 'm=audio 5000 RTP/AVP 0', lines: [], type: 13 },
+  { media: 'm=audio 5000 RTP/AVP 0 105', lines: ['a=rtpmap:105 cn/8000'], type: 105 },
+  { media: 'm=audio 5000 RTP/AVP 0 105', lines: ['a=rtpmap:105 CN/16000'], type: 13 },
+  { media: 'm=audio 5000 RTP/AVP 0 13', lines: ['a=rtpmap:13 other/8000'], type: undefined },
+  { media: 'm=audio 5000 RTP/AVP 96', lines: ['a=rtpmap:96 opus/48000/2'], type: undefined },
+])('comfort noise is $type of $media with $lines', ({ media, lines, type }) => {
+  expect(settle({ media, lines }).comfortNoisePayloadType).toBe(type);
+});
+
+test.each([
+  { lines: [], wanted: false },
+  { lines: ['a=rtcp-xr:voip-metrics'], wanted: true },
+  { lines: ['a=rtcp-xr:rcvr-rtt=all:10000 stat-summary=loss,jitt voip-metrics'], wanted: true },
+  { lines: ['a=rtcp-xr:pkt-loss-rle'], wanted: false },
+  { lines: ['a=rtcp-xr:no-voip-metrics'], wanted: false },
+])('VoIP metrics wanted with $lines: $wanted', ({ lines, wanted }) => {
+  expect(settle({ lines }).voipMetrics).toBe(wanted);
+});
+
+test('VoIP metrics are wanted of every line where the session asks for them', () => {
+  expect(settle({ session: ['c=IN IP4 192.0.2.7', 'a=rtcp-xr:voip-metrics'] }).voipMetrics).toBe(true);
 });

@@ -78,6 +78,7 @@ test('reads a whole description', () => {
           sessionParameters: undefined,
         },
       ],
+      voipMetrics: false,
     },
   ]);
 });
