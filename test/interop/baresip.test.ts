@@ -2,12 +2,16 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Bot, startBot } from '../../gateway/bots/bot.ts';
 import { streamSampleRatesHz } from '../../protocol/stream/messages.ts';
 import { baresip, callWithBaresip } from '../support/peers/baresip.ts';
-import { type GatewayProcess, routeTo, startGatewayProcess } from '../support/peers/gateway-process.ts';
+import {
+  type GatewayProcess,
+  routeTo,
+  startEchoProcess,
+  startGatewayProcess,
+} from '../support/peers/gateway-process.ts';
 import { Processes } from '../support/peers/processes.ts';
-import { expectTone, hearTones, writeToneWav } from '../support/peers/test-tone.ts';
+import { expectReturned, hearTones, writeToneWav } from '../support/peers/test-tone.ts';
 
 /** A softphone on libre: its SDP names the network card of the machine, its packets come over loopback. */
 
@@ -20,7 +24,6 @@ describe.skipIf(baresip.missing)(`baresip calls an echo${baresip.skipped}`, () =
   const processes = new Processes();
   let directory: string;
   let play: string;
-  let bot: Bot;
   let gateway: GatewayProcess;
   let placed = 0;
 
@@ -28,15 +31,14 @@ describe.skipIf(baresip.missing)(`baresip calls an echo${baresip.skipped}`, () =
     directory = mkdtempSync(join(tmpdir(), 'callwire-baresip-'));
     play = join(directory, 'tone.wav');
     writeToneWav(play, seconds + 4);
-    bot = await startBot({ kind: 'echo' });
+    const url = await startEchoProcess(processes);
     gateway = await startGatewayProcess(processes, {
-      routes: streamSampleRatesHz.map((rate) => routeTo(`echo-${rate}`, bot.url, rate)),
+      routes: streamSampleRatesHz.map((rate) => routeTo(`echo-${rate}`, url, rate)),
     });
   });
 
   afterAll(async () => {
     await processes.endAll();
-    await bot?.close();
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -66,7 +68,7 @@ describe.skipIf(baresip.missing)(`baresip calls an echo${baresip.skipped}`, () =
           place: () => call(line, rate),
         })),
       );
-      for (const tone of tones) expectTone(tone, seconds - 0.7);
+      for (const tone of tones) expectReturned(tone, seconds - 0.7);
       await gateway.whenEmpty();
     },
   );

@@ -13,10 +13,11 @@ import {
   type GatewayProcess,
   mainFile,
   routeTo,
+  startEchoProcess,
   startGatewayProcess,
 } from '../support/peers/gateway-process.ts';
 import { type Ended, Processes, tail } from '../support/peers/processes.ts';
-import { expectTone, hearTones, writeToneWav } from '../support/peers/test-tone.ts';
+import { expectReturned, hearTones, writeToneWav } from '../support/peers/test-tone.ts';
 
 /** The executable as its own peer: a gateway, a phone and a bot, each in a process of its own. */
 
@@ -59,15 +60,7 @@ describe('callwire call', () => {
   beforeAll(async () => {
     play = join(directory, 'tone.wav');
     writeToneWav(play, seconds + 1);
-    const bot = processes.start(process.execPath, [
-      mainFile,
-      'bot',
-      'echo',
-      '--listen',
-      '127.0.0.1:0',
-      '--json',
-    ]);
-    const url = await bot.line(readBotUrl, 20_000);
+    const url = await startEchoProcess(processes);
     busy = await startBot({ kind: 'echo', reply: 'busy' });
     gateway = await startGatewayProcess(processes, {
       routes: [
@@ -99,7 +92,7 @@ describe('callwire call', () => {
           place: () => callEcho(line, rate),
         })),
       );
-      for (const tone of tones) expectTone(tone, seconds - 0.3);
+      for (const tone of tones) expectReturned(tone, seconds - 0.3);
       await gateway.whenEmpty();
     },
   );
@@ -143,8 +136,3 @@ describe('callwire demo', () => {
     expect(heard.pcm.length / heard.sampleRateHz).toBeGreaterThan(spoken.pcm.length / spoken.sampleRateHz);
   });
 });
-
-function readBotUrl(line: string): string | undefined {
-  const event = JSON.parse(line) as { type: string; url?: string };
-  return event.type === 'ready' ? event.url : undefined;
-}

@@ -14,7 +14,7 @@ import { measureToneWav, toneText } from '../support/peers/test-tone.ts';
 const lines = (['udp', 'tcp'] as const).flatMap((transport) =>
   (['PCMU', 'PCMA'] as const).map((codec) => [transport, codec] as const),
 );
-/** What sipp sent, less what the measurement leaves out at both ends. */
+/** Of the second that sipp sent. */
 const heardSecondsMin = 0.95;
 const burst = { calls: 100, callsPerSecond: 20 };
 
@@ -60,7 +60,7 @@ describe.skipIf(sipp.missing)(`sipp calls${sipp.skipped}`, () => {
   }
 
   function expectHeard(rate: number, name: string): void {
-    const tone = measureToneWav(name, lastRecording(rate), { first: 0, last: 0 });
+    const tone = measureToneWav(name, lastRecording(rate), { first: 20, last: 20 });
     console.log(toneText(tone));
     expect(Math.abs(tone.levelDbChange), name).toBeLessThan(1);
     expect(tone.gapMsMax, name).toBe(0);
@@ -96,7 +96,7 @@ describe.skipIf(sipp.missing)(`sipp calls${sipp.skipped}`, () => {
         scenario: 'late-offer',
         transport,
         to: 'record-16000',
-        checks: { body: 'm=audio [0-9]+ RTP/AVP 0 8', 'Content-Type': 'application/sdp' },
+        checks: { body: 'm=audio [0-9]+ RTP/AVP[ 0-9]* 0 8', 'Content-Type': 'application/sdp' },
       });
       expectHeard(16_000, `late offer ${transport}`);
     });

@@ -27,33 +27,37 @@ export interface BaresipCall {
 }
 
 export interface BaresipResult extends Ended {
-  readonly established: boolean;
   /** A WAV with what it decoded, as it came: no jitter buffer, no concealment. Undefined where it heard nothing. */
   readonly heard: string | undefined;
 }
 
-/** Lets baresip place one call and hang up after `seconds`. */
+/** Lets baresip place one call and hang up after `seconds`. Rejects where the call was not established. */
 export async function callWithBaresip(processes: Processes, call: BaresipCall): Promise<BaresipResult> {
   const { directory, seconds, target } = call;
   const recordings = join(directory, 'recordings');
   mkdirSync(recordings);
   // A directory without the ringing tones that it would play.
   mkdirSync(join(directory, 'sounds'));
-  writeFileSync(join(directory, 'config'), configText(await freePort(), recordings, call.play));
   writeFileSync(
     join(directory, 'accounts'),
     `<sip:baresip@127.0.0.1;transport=${call.transport}>;regint=0;audio_codecs=${call.codec.toUpperCase()}/8000/1\n`,
   );
   writeFileSync(join(directory, 'contacts'), '');
-  const ended = await processes.run(
-    baresip.path ?? 'baresip',
-    ['-f', directory, '-p', join(directory, 'sounds'), '-t', String(seconds), '-e', `/dial ${target}`],
-    { limitMs: seconds * 1_000 + 15_000, cwd: directory },
-  );
-  const established = ended.stdout.includes('Call established');
-  if (!established) throw new Error(`baresip's call was not established; it said\n${tail(ended.stdout)}`);
-  const file = readdirSync(recordings).find((name) => name.endsWith('-dec.wav'));
-  return { ...ended, established, heard: file && join(recordings, file) };
+  for (let attempt = 1; ; attempt++) {
+    // One for SIP, the next for SIP over TLS.
+    writeFileSync(join(directory, 'config'), configText(await freePort(2), recordings, call.play));
+    const ended = await processes.run(
+      baresip.path ?? 'baresip',
+      ['-f', directory, '-p', join(directory, 'sounds'), '-t', String(seconds), '-e', `/dial ${target}`],
+      { limitMs: seconds * 1_000 + 15_000, cwd: directory },
+    );
+    const said = ended.stdout + ended.stderr;
+    if (said.includes('Address already in use') && attempt < 3) continue;
+    if (!said.includes('Call established'))
+      throw new Error(`baresip's call was not established; it said\n${tail(said)}`);
+    const file = readdirSync(recordings).find((name) => name.endsWith('-dec.wav'));
+    return { ...ended, heard: file && join(recordings, file) };
+  }
 }
 
 function configText(port: number, recordings: string, play: string): string {

@@ -40,6 +40,24 @@ export function routeTo(
   } as NonNullable<ConfigInput['routes']>[number];
 }
 
+/** Starts `callwire bot echo` in its own process; resolves with its URL. */
+export function startEchoProcess(processes: Processes): Promise<string> {
+  const bot = processes.start(process.execPath, [
+    mainFile,
+    'bot',
+    'echo',
+    '--listen',
+    '127.0.0.1:0',
+    '--json',
+  ]);
+  return bot.line(readBotUrl, readyLimitMs);
+}
+
+function readBotUrl(line: string): string | undefined {
+  const event = JSON.parse(line) as { type: string; url?: string };
+  return event.type === 'ready' ? event.url : undefined;
+}
+
 /** Starts `callwire serve` in its own process, on loopback ports that the system chooses. */
 export async function startGatewayProcess(
   processes: Processes,

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
 
 /** How a process ended, and all that it printed. */
 export interface Ended {
@@ -42,6 +43,7 @@ export class Processes {
   start(command: string, args: readonly string[], options: ProcessOptions = {}): Running {
     const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#running.add(child);
+    raisePriority(child.pid);
     const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8');
@@ -116,6 +118,13 @@ export class Processes {
     );
     clearTimeout(limit);
   }
+}
+
+/** Audio needs its turn in time, whatever else the machine does. Few may say so; the others go without. */
+function raisePriority(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_HIGH);
+  } catch {}
 }
 
 /** The end of what a process said, for a message. */
