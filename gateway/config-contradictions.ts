@@ -21,6 +21,7 @@ const rules: readonly { readonly reads: readonly string[]; find(config: Config):
   { reads: ['rtp.codecs'], find: ({ rtp }) => doubles(rtp.codecs, (index) => ['rtp', 'codecs', index]) },
   { reads: ['applications'], find: applicationKeys },
   { reads: ['sip.auth'], find: userNames },
+  { reads: ['sip.sessionTimer'], find: sessionInterval },
   { reads: ['trunks', 'sip.listen'], find: trunksOneByOne },
   { reads: ['routes'], find: longCallHeaders },
 ];
@@ -30,6 +31,18 @@ export function findContradictions(config: Config, broken: readonly string[]): C
   return rules
     .filter(({ reads }) => !reads.some((read) => broken.some((path) => encloses(path, read))))
     .flatMap(({ find }) => find(config));
+}
+
+function sessionInterval({ sip: { sessionTimer } }: Config): Contradiction[] {
+  const { expires, minSe } = sessionTimer;
+  if (expires === 0 || expires >= minSe) return [];
+  return [
+    {
+      path: ['sip', 'sessionTimer', 'expires'],
+      found: `${expires}`,
+      expected: `0, or at least minSe (${minSe})`,
+    },
+  ];
 }
 
 function encloses(path: string, other: string): boolean {

@@ -142,6 +142,22 @@ const sip = Type.Object(
         { description: 'Digest authentication of callers.' },
       ),
     ),
+    sessionTimer: Type.Object(
+      {
+        expires: whole(
+          'Seconds after which a call that neither side has refreshed is over; 0 does without session timers.',
+          0,
+          604_800,
+          1_800,
+        ),
+        minSe: whole('The least that a caller may ask for.', 90, 86_400, 90),
+        refresher: Type.Enum(['peer', 'us'], {
+          default: 'peer',
+          description: 'Who refreshes where the choice is ours. A peer that cannot leaves it to us.',
+        }),
+      },
+      { default: {} },
+    ),
     allow: Type.Optional(
       Type.Array(formatted('ip-range', 'A range.'), {
         minItems: 1,
@@ -233,6 +249,12 @@ const route = Type.Object({
   to: formatted('glob', 'Pattern for the user part of the called URI.', { default: '*' }),
   from: formatted('glob', "Pattern for the user part of the caller's URI.", { default: '*' }),
   action: connectStreamSchema,
+  earlyMedia: Type.Optional(
+    Type.Boolean({
+      description:
+        'While the stream server decides, 183 with SDP and RTP of silence in place of 180: for carriers that want media before the answer. Audio of the server is heard from its answer on.',
+    }),
+  ),
   application: Type.Optional(text('Application whose callbackUrl decides.', later)),
 });
 

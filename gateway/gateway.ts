@@ -1,12 +1,13 @@
 import type { Codec } from '../codecs/codec.ts';
 import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
 import { callCodecs, missingCodec } from './call-codecs.ts';
-import type { Call, CallContext } from './calls/call.ts';
+import type { Call, CallContext, CallHandlers } from './calls/call.ts';
 import { diceOf } from './calls/end-reason.ts';
 import { CallRegistry } from './calls/registry.ts';
 import { readCertificate } from './certificate-files.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
+import { callTrace } from './control/call-trace.ts';
 import { type CallSummary, startHttpServer } from './control/http-server.ts';
 import { parseHttpListener, parseSipListener } from './listen-address.ts';
 import { createLog, type Log } from './log.ts';
@@ -14,6 +15,8 @@ import { createMediaPool, type MediaPool, type MediaReport, type MediaSettings }
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Network, systemNetwork } from './network.ts';
 import { createRouter } from './routing/router.ts';
+import { MessageTrace, traceMessage } from './signaling/message-trace.ts';
+import { traceBlock } from './signaling/readable-message.ts';
 import type { RegistrationView } from './signaling/registrar.ts';
 import type { UserAgent, UserAgentHandlers } from './signaling/session.ts';
 import type { TrunkView } from './signaling/trunks.ts';
@@ -26,6 +29,13 @@ export interface GatewayIo {
   readonly network: Network;
   readonly log: Log;
   createMediaPool(settings: MediaSettings & { readonly workers: number }): MediaPool;
+  /** What happens in calls, for who runs the gateway inside a program of its own. */
+  watching?: Pick<CallHandlers, 'digit' | 'held' | 'referred' | 'requested'> & {
+    started?(call: Call): void;
+    answered?(call: Call): void;
+  };
+  /** Takes every SIP message as a block of lines, credentials hidden. */
+  traceSip?: (block: string) => void;
   /** Our address that faces a peer, where a listener is bound to all of them. */
   localAddressFor?: (peer: string) => Promise<string>;
 }
@@ -74,8 +84,10 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     rtpTimeoutMs: config.rtp.timeout * 1000,
   });
   await pool.start();
-  const registry = createRegistry(config, codecs, io, pool, metrics);
-  const gateway = new RunningGateway(io, pool, registry, metrics);
+  const { calls: callsMax, messages: messagesMax } = config.sip.trace;
+  const trace = new MessageTrace({ clock: io.clock, callsMax, messagesMax });
+  const registry = createRegistry(config, codecs, io, pool, metrics, trace);
+  const gateway = new RunningGateway(io, pool, registry, metrics, trace);
   try {
     await gateway.listen(config);
   } catch (error) {
@@ -91,6 +103,7 @@ function createRegistry(
   io: GatewayIo,
   pool: MediaPool,
   metrics: Metrics,
+  trace: MessageTrace,
 ): CallRegistry {
   const router = createRouter(config);
   const context: CallContext = {
@@ -119,8 +132,16 @@ function createRegistry(
     context,
     counted: (code) => metrics.counted(code),
     handlers: {
-      started: () => metrics.callStarted('inbound'),
-      answered: (call) => metrics.setupSeconds(((call.answeredMs ?? 0) - call.startedMs) / 1000),
+      ...io.watching,
+      started: (call) => {
+        trace.name(call.callId, call.sipCallId);
+        metrics.callStarted('inbound');
+        io.watching?.started?.(call);
+      },
+      answered: (call) => {
+        metrics.setupSeconds(((call.answeredMs ?? 0) - call.startedMs) / 1000);
+        io.watching?.answered?.(call);
+      },
       ending: (call) => {
         const { result, reason } = diceOf(call.endReason ?? 'internalError', call.answeredMs !== undefined);
         metrics.callEnded({ direction: 'inbound', result, reason });
@@ -136,17 +157,19 @@ class RunningGateway implements Gateway {
   readonly #pool: MediaPool;
   readonly #registry: CallRegistry;
   readonly #metrics: Metrics;
+  readonly #trace: MessageTrace;
   #userAgent: UserAgent | undefined;
   #peers: SipPeers | undefined;
   #http: { readonly address: string; close(): Promise<void> } | undefined;
   #closing: Promise<void> | undefined;
   #state: Gateway['state'] = 'ready';
 
-  constructor(io: GatewayIo, pool: MediaPool, registry: CallRegistry, metrics: Metrics) {
+  constructor(io: GatewayIo, pool: MediaPool, registry: CallRegistry, metrics: Metrics, trace: MessageTrace) {
     this.#io = io;
     this.#pool = pool;
     this.#registry = registry;
     this.#metrics = metrics;
+    this.#trace = trace;
   }
 
   async listen(config: Config): Promise<void> {
@@ -165,6 +188,7 @@ class RunningGateway implements Gateway {
       ...(tls && { tls: { ...tls, ...(await readCertificate(tls, 'sip.tls')) } }),
       externalAddress: config.sip.externalAddress,
       userAgentName: 'Callwire',
+      sessionTimer: sessionTimerOf(config.sip.sessionTimer),
       access: peers.access,
       methodsServed: peers.methodsServed,
       ...(this.#io.localAddressFor && { localAddressFor: this.#io.localAddressFor }),
@@ -184,6 +208,10 @@ class RunningGateway implements Gateway {
       view: {
         calls: () => this.calls(),
         hangup: (callId) => this.hangup(callId),
+        trace: (callId) => {
+          const messages = this.#trace.of(callId);
+          return messages && callTrace(callId, messages);
+        },
         drain: () => this.#registry.startDraining(),
         state: () => (this.#registry.draining ? 'draining' : 'ready'),
         workers: async () => (await this.#pool.report()).workers,
@@ -195,9 +223,14 @@ class RunningGateway implements Gateway {
   #signaling(): UserAgentHandlers {
     return {
       invited: (session) => this.#registry.invited(session),
+      replacing: (session, replaced) => this.#registry.replacing(session, replaced),
       readiness: () => (this.#registry.draining ? 503 : 200),
       counted: (code) => this.#metrics.counted(code),
-      traced: (direction, message) => this.#metrics.sipMessage(methodOf(message), direction),
+      traced: (direction, message, remote, local) => {
+        this.#metrics.sipMessage(methodOf(message), direction);
+        this.#trace.record(direction, message, remote, local);
+        this.#io.traceSip?.(traceBlock(traceMessage(this.#io.clock, { direction, message, remote, local })));
+      },
     };
   }
 
@@ -330,6 +363,11 @@ function summaryOf(call: Call, report: MediaReport): CallSummary {
       packetsSent: rtp.packetsSent,
     },
   };
+}
+
+function sessionTimerOf({ expires, minSe, refresher }: Config['sip']['sessionTimer']) {
+  if (expires === 0) return undefined;
+  return { expiresSeconds: expires, minSeSeconds: minSe, refresher };
 }
 
 function methodOf(message: SipMessage): string {

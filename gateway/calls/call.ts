@@ -1,4 +1,6 @@
 import { ProtocolError } from '../../protocol/protocol-error.ts';
+import type { CallerFacts } from '../../protocol/sip/caller-facts.ts';
+import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
 import { buildConnectMessage } from '../../protocol/stream/sinch.ts';
 import type { ConnectStream } from '../../protocol/svaml/connect-stream.ts';
 import type { Clock, Timer } from '../clock.ts';
@@ -12,7 +14,13 @@ import type {
 } from '../media/media-messages.ts';
 import type { MediaGroup, MediaPool } from '../media/media-pool.ts';
 import type { RouteDecision } from '../routing/router.ts';
-import type { InviteSession, InviteSessionHandlers } from '../signaling/session.ts';
+import type {
+  InviteSession,
+  InviteSessionHandlers,
+  ReferOptions,
+  ReferOutcome,
+  Referral,
+} from '../signaling/session.ts';
 import {
   type CallDeadline,
   type CallEvent,
@@ -21,7 +29,7 @@ import {
   nextCallState,
 } from './call-states.ts';
 import { diceOf, type EndReason, endReasons, reasonHeader } from './end-reason.ts';
-import { refusalOf, SipLeg, type SipLegSettings } from './sip-leg.ts';
+import { type LegDigit, refusalOf, SipLeg, type SipLegSettings } from './sip-leg.ts';
 import { StreamLeg } from './stream-leg.ts';
 
 /** What the caller asked for, read from the INVITE once. */
@@ -32,6 +40,8 @@ export interface CallParty {
   readonly to: string;
   /** X- headers of the INVITE, by the name as received. */
   readonly sipHeaders: Readonly<Record<string, string>>;
+  /** What else the INVITE tells of the caller and its way here. */
+  readonly facts: CallerFacts;
 }
 
 export interface CallContext {
@@ -51,6 +61,14 @@ export interface CallHandlers {
   ending(call: Call): void;
   /** Nothing of it is left. Exactly once a call, the last event. */
   ended(call: Call): void;
+  /** A key was pressed. */
+  digit?(call: Call, digit: LegDigit): void;
+  /** The phone put the call on hold, or took it back. */
+  held?(call: Call, held: boolean): void;
+  /** The phone asks to be replaced by somebody else (REFER). Without an owner who takes it: 603. */
+  referred?(call: Call, referral: Referral): { readonly status: number };
+  /** An INFO without digits, or a MESSAGE. Undefined, or no handler: nobody takes it. */
+  requested?(call: Call, request: SipRequest): { readonly status: number } | undefined;
 }
 
 /** Longer than any worker takes to answer: only a worker that hangs or died unnoticed runs into these. */
@@ -71,17 +89,22 @@ export class Call {
   endReason: EndReason | undefined;
   readonly #context: CallContext;
   readonly #handlers: CallHandlers;
-  readonly #session: InviteSession;
+  #session: InviteSession;
   readonly #log: Log;
   #state: CallState = 'routing';
   #deadline: Timer | undefined;
   #group: MediaGroup | undefined;
   #sip: SipLeg | undefined;
+  /** Every SIP leg that is still open: a second one takes the first one's place. */
+  readonly #sipLegs = new Map<EndpointId, SipLeg>();
+  #sipLegsMade = 0;
+  readonly #headers: Record<'answer' | 'end', SipHeader[]> = { answer: [], end: [] };
   #stream: StreamLeg | undefined;
   #action: ConnectStream | undefined;
   /** Approved literal addresses, one an endpoint; undefined where the endpoint is trusted. */
   #addresses: readonly (string | undefined)[] = [];
   #attempts = 0;
+  #earlyMedia = false;
   /** Endpoints that have not reported their closing yet. */
   readonly #open = new Set<EndpointId>();
 
@@ -106,6 +129,11 @@ export class Call {
     return this.#state;
   }
 
+  /** The Call-ID header. */
+  get sipCallId(): string {
+    return this.#session.sipCallId;
+  }
+
   get codec(): string | undefined {
     return this.#sip?.codec;
   }
@@ -119,7 +147,7 @@ export class Call {
   }
 
   get endpointIds(): { readonly sip: EndpointId; readonly stream: EndpointId | undefined } {
-    return { sip: `${this.callId}/sip`, stream: this.#stream?.endpointId };
+    return { sip: this.#sip?.endpointId ?? `${this.callId}/sip`, stream: this.#stream?.endpointId };
   }
 
   get worker(): number | undefined {
@@ -139,19 +167,7 @@ export class Call {
     const group = this.#context.pool.openGroup((event) => this.#guard(() => this.#receiveMedia(event)));
     this.#group = group;
     try {
-      this.#sip = new SipLeg({
-        endpointId: this.endpointIds.sip,
-        session: this.#session,
-        media: group,
-        settings: this.#context.sip,
-        sessionId: Math.floor(this.startedWallMs),
-        handlers: {
-          opened: () => this.#openStream(),
-          ended: (reason, detail) => this.end(reason, detail),
-          closed: () => this.#released(this.endpointIds.sip),
-          told: (message, fields) => this.#log.info(fields, message),
-        },
-      });
+      this.#sip = this.#createSipLeg(this.#session, group, () => this.#openStream());
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#refuseOffer(error);
@@ -168,8 +184,108 @@ export class Call {
     if (this.#sip === undefined)
       this.#session.end({ status: endReasons[reason].sipStatus, headers: [reasonHeader(reason, detail)] });
     this.#stream?.end(reason);
-    this.#sip?.end(reason, detail);
+    for (const leg of this.#sipLegs.values()) leg.end(reason, detail, this.#headers.end);
     this.#releaseWhenEmpty();
+  }
+
+  #createSipLeg(session: InviteSession, media: MediaGroup, opened: () => void): SipLeg {
+    const number = this.#sipLegsMade++;
+    const endpointId = `${this.callId}/sip${number === 0 ? '' : number}`;
+    const leg: SipLeg = new SipLeg({
+      endpointId,
+      session,
+      media,
+      clock: this.#context.clock,
+      settings: this.#context.sip,
+      sessionId: Math.floor(this.startedWallMs),
+      handlers: {
+        opened,
+        ended: (reason, detail) => {
+          if (this.#sip === leg || this.#sip === undefined) return this.end(reason, detail);
+          // One that was to take over, and failed: the call goes on as it was.
+          this.#log.warn({ reason, detail }, 'take-over failed');
+          leg.end(reason, detail);
+        },
+        closed: () => {
+          this.#sipLegs.delete(endpointId);
+          this.#released(endpointId);
+        },
+        told: (message, fields) => this.#log.info(fields, message),
+        held: (held) => {
+          this.#log.info({}, held ? 'on hold by caller' : 'taken back by caller');
+          this.#handlers.held?.(this, held);
+        },
+        digit: (digit) => this.#handlers.digit?.(this, digit),
+        referred: (referral) => this.#handlers.referred?.(this, referral) ?? { status: 603 },
+        requested: (request) => this.#handlers.requested?.(this, request),
+      },
+    });
+    this.#sipLegs.set(endpointId, leg);
+    return leg;
+  }
+
+  /** True where this session is its caller's. */
+  isOn(session: InviteSession): boolean {
+    return this.#session === session;
+  }
+
+  /** Another phone takes the caller's place (INVITE with Replaces): it is answered at once, the first one is hung up, the
+   *  stream notices nothing. Refused with 481 before the answer and after the end. */
+  takeOver(session: InviteSession): InviteSessionHandlers {
+    const group = this.#group;
+    if (this.#state !== 'answered' || group === undefined) {
+      session.end({ status: 481, headers: [reasonHeader('replaced')] });
+      return { ended: () => {} };
+    }
+    try {
+      const leg = this.#createSipLeg(session, group, () => this.#swap(leg, session));
+      this.#open.add(leg.endpointId);
+      leg.open();
+      return this.#guardedHandlers(leg.sessionHandlers);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      session.end(refusalOf(error));
+      return { ended: () => {} };
+    }
+  }
+
+  #swap(leg: SipLeg, session: InviteSession): void {
+    const before = this.#sip;
+    if (this.#state !== 'answered') return leg.end('callerHangup');
+    this.#sip = leg;
+    this.#session = session;
+    leg.answer();
+    const { stream } = this.endpointIds;
+    if (stream !== undefined) this.#group?.send({ type: 'bridge', a: leg.endpointId, b: stream });
+    before?.end('replaced');
+    this.#log.info({ sipCallId: session.sipCallId, codec: leg.codec }, 'caller replaced');
+  }
+
+  /** For the 200, and for the BYE or the refusal: `X-` headers and User-to-User. Throws `TypeError` for others. */
+  addHeaders(message: 'answer' | 'end', headers: readonly SipHeader[]): void {
+    for (const { name, value } of headers) {
+      if (!/^(?:x-[\w.!%*+`'~-]+|user-to-user)$/i.test(name) || /[\r\n\0]/.test(value))
+        throw new TypeError(`expected an X- header or User-to-User of one line, got ${JSON.stringify(name)}`);
+    }
+    this.#headers[message].push(...headers);
+  }
+
+  /** Hold from our side; false where the phone refused. */
+  async hold(on: boolean): Promise<boolean> {
+    return this.#state === 'answered' && (await this.#sip?.hold(on)) === true;
+  }
+
+  /** Sends the phone to `target` (REFER). Where it gets through, this call ends as TRANSFERRED; else it goes on.
+   *  Throws `ProtocolError` for a bad URI. */
+  async transfer(target: string, options: ReferOptions = {}): Promise<ReferOutcome> {
+    const sip = this.#sip;
+    if (this.#state !== 'answered' || sip === undefined)
+      return { outcome: 'failed', status: 481, reasonPhrase: 'Call Does Not Exist' };
+    this.#log.info({}, 'transfer begun');
+    const outcome = await sip.refer(target, options);
+    this.#log.info({ ...outcome }, 'transfer settled');
+    if (outcome.outcome === 'succeeded') this.#guard(() => this.end('transferred'));
+    return outcome;
   }
 
   async #route(): Promise<void> {
@@ -190,6 +306,7 @@ export class Call {
     this.#enter('routed');
     this.#action = decision.action;
     this.#addresses = decision.addresses;
+    this.#earlyMedia = decision.earlyMedia ?? false;
     this.#log.info({ endpoint: decision.action.destination.endpoint }, 'call routed');
     this.#open.add(this.endpointIds.sip);
     this.#sip?.open();
@@ -247,14 +364,14 @@ export class Call {
   #streamConnected(): void {
     if (!this.#enter('streamConnected')) return;
     this.#log.info({ connectMs: this.#sinceStart() }, 'stream connected, phone rings');
-    this.#sip?.ring();
+    this.#sip?.ring(this.#earlyMedia);
   }
 
   #answered(): void {
     if (!this.#enter('streamAnswered')) return;
     this.answeredMs = this.#context.clock.nowMs();
     this.answeredWallMs = this.#context.clock.wallMs();
-    this.#sip?.answer();
+    this.#sip?.answer(this.#headers.answer);
     const { sip, stream } = this.endpointIds;
     if (stream !== undefined) this.#group?.send({ type: 'bridge', a: sip, b: stream });
     this.#log.info(
@@ -271,9 +388,9 @@ export class Call {
 
   #receiveMedia(event: MediaEvent): void {
     if (event.type === 'report') return;
-    const { sip, stream } = this.endpointIds;
-    if (event.endpointId === sip) this.#sip?.receiveMedia(event);
-    else if (event.endpointId === stream) this.#stream?.receiveMedia(event);
+    const leg = this.#sipLegs.get(event.endpointId);
+    if (leg !== undefined) leg.receiveMedia(event);
+    else if (event.endpointId === this.endpointIds.stream) this.#stream?.receiveMedia(event);
   }
 
   #refuseOffer(error: ProtocolError): void {
@@ -372,6 +489,9 @@ export class Call {
     return {
       confirmed: (answer) => this.#guard(() => handlers.confirmed?.(answer)),
       offered: (offer) => this.#guard(() => handlers.offered?.(offer)) ?? { status: 500 },
+      refreshed: (answer) => this.#guard(() => handlers.refreshed?.(answer)),
+      referred: (referral) => this.#guard(() => handlers.referred?.(referral)) ?? { status: 500 },
+      requested: (request) => this.#guard(() => handlers.requested?.(request)) ?? { status: 500 },
       ended: (end) => this.#guard(() => handlers.ended(end)),
     };
   }

@@ -65,6 +65,7 @@ export const endReasons = {
   rtpTimeout:      row(480, 102, ['ANSWERED', 'CALLERHANGUP'],     'rtpTimeout',    'network',  'no RTP from the caller for too long'),
   legLost:         row(480, 27,  ['ANSWERED', 'CALLERHANGUP'],     'callerHangup',  'network',  'phone lost'),
   transferred:     row(480, 16,  ['ANSWERED', 'CALLEEHANGUP'],     'transferred',   'nobody',   'caller was transferred'),
+  replaced:        row(480, 26,  ['ANSWERED', 'CALLEEHANGUP'],     'normal',        'nobody',   'another leg took its place'),
   noAck:           row(480, 102, ['ANSWERED', 'GENERALERROR'],     'error',         'caller',   'caller never acknowledged the answer'),
   mediaFailed:     row(500, 41,  ['FAILED', 'GENERALERROR'],       'error',         'gateway',  'media could not be set up or was lost'),
   shutdown:        row(503, 41,  ['ANSWERED', 'MANAGERHANGUP'],    'shutdown',      'operator', 'gateway shut down'),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
+import { callerFactsOf } from '../../protocol/sip/caller-facts.ts';
 import type { SipHeader } from '../../protocol/sip/message.ts';
 import { headerValue } from '../../protocol/sip/message.ts';
 import { parseNameAddr } from '../../protocol/sip/name-addr.ts';
@@ -68,9 +69,7 @@ export class CallRegistry {
     }
     const callId = `${nodeId}-${randomBytes(12).toString('base64url')}`;
     const call = new Call(callId, session, partyOf(session), context, {
-      started: handlers.started,
-      answered: handlers.answered,
-      ending: handlers.ending,
+      ...handlers,
       ended: (ended) => {
         this.#calls.delete(ended.callId);
         handlers.ended(ended);
@@ -79,6 +78,13 @@ export class CallRegistry {
     });
     this.#calls.set(callId, call);
     return call.start();
+  }
+
+  /** An INVITE that is to take the place of a caller: into its call, also while draining. */
+  replacing(session: InviteSession, replaced: InviteSession): InviteSessionHandlers {
+    for (const call of this.#calls.values()) if (call.isOn(replaced)) return call.takeOver(session);
+    session.end({ status: 481 });
+    return { ended: () => {} };
   }
 
   /** No new calls from now on; live ones go on. */
@@ -114,6 +120,7 @@ export function partyOf(session: Pick<InviteSession, 'invite'>): CallParty {
     from: from === undefined ? 'anonymous' : userOf(parseNameAddr(from).uri),
     to: userOf(session.invite.uri),
     sipHeaders,
+    facts: callerFactsOf(session.invite),
   };
 }
 

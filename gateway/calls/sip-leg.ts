@@ -1,21 +1,28 @@
 import { isIPv6 } from 'node:net';
 import type { Codec } from '../../codecs/codec.ts';
+import { DigitMerger, type DigitMethod } from '../../protocol/digit-merger.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
-import { writeAnswer } from '../../protocol/sdp/answer.ts';
 import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
-import { type Negotiated, negotiate, warningValue } from '../../protocol/sdp/negotiate.ts';
-import { readAnswer, writeOffer } from '../../protocol/sdp/offer.ts';
-import { type RemoteMedia, readOffer } from '../../protocol/sdp/session-description.ts';
+import { warningValue } from '../../protocol/sdp/negotiate.ts';
 import { reasonText } from '../../protocol/sip/caller-facts.ts';
-import type { SipHeader } from '../../protocol/sip/message.ts';
+import { digitsOf } from '../../protocol/sip/info-digits.ts';
+import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
+import type { Clock } from '../clock.ts';
 import type { MediaEvent, RtpCounters } from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
 import { advertisedAddress } from '../signaling/advertised-address.ts';
 import { interfaceAddressFor } from '../signaling/local-address.ts';
-import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
+import type {
+  InviteSession,
+  InviteSessionHandlers,
+  ReferOptions,
+  ReferOutcome,
+  Referral,
+  SessionEnd,
+} from '../signaling/session.ts';
 import { isWildcard } from '../signaling/sip-flow.ts';
-import { SrtpLocalKeys } from '../srtp-local-keys.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+import { LegNegotiation } from './leg-negotiation.ts';
 
 export interface SipLegSettings {
   readonly codecs: readonly Codec[];
@@ -35,25 +42,42 @@ export interface SipLegHandlers {
   closed(): void;
   /** Something worth a line in the call's story. */
   told(message: string, fields: Record<string, unknown>): void;
+  /** The phone put us on hold, or took us back. */
+  held(held: boolean): void;
+  /** A key was pressed; reported once, however many ways it came. Never to be logged. */
+  digit(digit: LegDigit): void;
+  /** REFER: the phone wants its end of the call to be another's. */
+  referred(referral: Referral): Reply;
+  /** INFO that carries no digits, or MESSAGE. Undefined: nobody takes it. */
+  requested(request: SipRequest): Reply | undefined;
+}
+
+export interface LegDigit {
+  readonly digit: string;
+  readonly durationMs: number;
+  readonly method: DigitMethod;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly headers?: readonly SipHeader[];
 }
 
 /** One phone: an INVITE session and the RTP endpoint that belongs to it. Offer/answer of RFC 3264 is decided here. */
 export class SipLeg {
   readonly endpointId: string;
   readonly #session: InviteSession;
+  readonly #clock: Clock;
   readonly #settings: SipLegSettings;
   readonly #handlers: SipLegHandlers;
   readonly #media: MediaGroup;
-  /** The caller's offer and what came of it; undefined until the ACK answers an offer of ours. */
-  #offer: RemoteMedia | undefined;
-  #negotiated: Negotiated<Codec> | undefined;
-  readonly #keys = new SrtpLocalKeys();
+  readonly #negotiation: LegNegotiation;
   #rtp: { readonly port: number; readonly rtcpPort: number } | undefined;
-  #sessionId: number;
-  #sessionVersion = 1;
   #boundAddress = '0.0.0.0';
-  /** The last SDP of ours, to be said again where the far side asks for an offer. */
-  #localSdp = '';
+  readonly #digits = new DigitMerger();
+  #held = false;
+  /** A REFER of ours was accepted: who hangs up now went to the new call. */
+  #referring = false;
   #ended = false;
   #rtpState: 'none' | 'open' | 'closing' = 'none';
   counters: RtpCounters | undefined;
@@ -64,6 +88,7 @@ export class SipLeg {
     readonly session: InviteSession;
     readonly media: MediaGroup;
     readonly settings: SipLegSettings;
+    readonly clock: Clock;
     readonly handlers: SipLegHandlers;
     readonly sessionId: number;
   }) {
@@ -71,21 +96,26 @@ export class SipLeg {
     this.#session = options.session;
     this.#media = options.media;
     this.#settings = options.settings;
+    this.#clock = options.clock;
     this.#handlers = options.handlers;
-    this.#sessionId = options.sessionId;
-    if (options.session.offer !== undefined) {
-      this.#offer = readOffer(options.session.offer);
-      this.#negotiated = negotiate(this.#offer, this.#settings);
-    }
+    const { codecs, srtp, symmetric } = options.settings;
+    this.#negotiation = new LegNegotiation({
+      codecs,
+      srtp,
+      symmetric,
+      sessionId: options.sessionId,
+      local: () => this.#localMedia(),
+    });
+    if (options.session.offer !== undefined) this.#negotiation.takeOffer(options.session.offer);
   }
 
   get codec(): string | undefined {
-    return this.#negotiated?.codec.name;
+    return this.#negotiation.agreed?.codec.name;
   }
 
   /** Of SRTP; undefined for plain RTP. */
   get srtpSuite(): string | undefined {
-    return this.#negotiated?.remoteKey?.key.suite;
+    return this.#negotiation.agreed?.remoteKey?.key.suite;
   }
 
   /** Binds the RTP port; `opened` or `ended` follows. */
@@ -96,31 +126,56 @@ export class SipLeg {
       type: 'openRtp',
       endpointId: this.endpointId,
       address: this.#boundAddress,
-      rtcpMux: this.#negotiated?.rtcpMux ?? false,
+      rtcpMux: this.#negotiation.agreed?.rtcpMux ?? false,
     });
   }
 
-  ring(): void {
-    this.#session.progress(180);
+  /** 180; with `earlyMedia` 183 with our answer, and RTP from here on. */
+  ring(earlyMedia = false): void {
+    if (!earlyMedia || this.#negotiation.agreed === undefined || this.#rtp === undefined)
+      return this.#session.progress(180);
+    this.#session.progress(183, { sdp: this.#negotiation.writeAnswer() });
+    this.#startRtp();
   }
 
   /** 200 with our answer, or with an offer where the INVITE had none. The session runs from here on. */
   answer(headers: readonly SipHeader[] = []): void {
     if (this.#ended || this.#rtp === undefined) return;
-    if (this.#offer !== undefined && this.#negotiated !== undefined) {
-      this.#localSdp = this.#writeAnswer(this.#offer, this.#negotiated);
-      this.#startRtp();
-    } else {
-      this.#localSdp = writeOffer(this.#localOffer());
+    const negotiation = this.#negotiation;
+    const agreed = negotiation.agreed !== undefined;
+    const sdp = agreed ? negotiation.writeAnswer() : negotiation.writeOffer();
+    if (agreed) this.#startRtp();
+    this.#session.accept({ sdp, headers });
+  }
+
+  /** Puts the phone on hold, or takes it back: false where it refused, and nothing changed. */
+  async hold(on: boolean): Promise<boolean> {
+    if (this.#ended || this.#negotiation.agreed === undefined) return false;
+    const outcome = await this.#session.reinvite(this.#negotiation.writeOffer(on ? 'sendonly' : 'sendrecv'));
+    if (this.#ended) return false;
+    if ('status' in outcome) {
+      this.#negotiation.forgetOffer();
+      return false;
     }
-    this.#session.accept({ sdp: this.#localSdp, headers });
+    return this.#takeAnswer(outcome.answer);
+  }
+
+  /** Asks the phone to call somebody else; the leg goes on until its owner ends it. Throws as `InviteSession.refer`. */
+  async refer(target: string, options: ReferOptions = {}): Promise<ReferOutcome> {
+    const accepted = (): void => {
+      this.#referring = true;
+      options.accepted?.();
+    };
+    const outcome = await this.#session.refer(target, { ...options, accepted });
+    if (outcome.outcome === 'failed') this.#referring = false;
+    return outcome;
   }
 
   /** Final response, BYE or nothing, as the session's state wants, and the end of RTP. Idempotent. */
-  end(reason: EndReason, detail?: string): void {
+  end(reason: EndReason, detail?: string, moreHeaders: readonly SipHeader[] = []): void {
     if (!this.#ended) {
       this.#ended = true;
-      const headers = [reasonHeader(reason, detail)];
+      const headers = [reasonHeader(reason, detail), ...moreHeaders];
       if (endReasons[reason].sipStatus === 503) headers.push({ name: 'Retry-After', value: '5' });
       this.#session.end({ status: endReasons[reason].sipStatus, headers });
     }
@@ -152,6 +207,8 @@ export class SipLeg {
       case 'rtpResumed':
         this.#handlers.told('caller audio resumed', { silentMs: Math.round(event.silentMs) });
         return;
+      case 'digit':
+        return this.#press({ digit: event.digit, durationMs: event.durationMs, method: 'rfc4733' });
       case 'notice':
         this.#handlers.told(event.message, { code: event.code });
         return;
@@ -172,65 +229,99 @@ export class SipLeg {
   readonly sessionHandlers: InviteSessionHandlers = {
     confirmed: (answer) => this.#confirm(answer),
     offered: (offer) => this.#reoffer(offer),
+    refreshed: (answer) => this.#refresh(answer),
+    referred: (referral) => this.#handlers.referred(referral),
+    requested: (request) => this.#request(request),
     ended: (end) => this.#sessionEnded(end),
   };
 
   /** The ACK of a late offer brings the answer; the ACK of an ordinary 200 brings nothing. */
   #confirm(answer: string | undefined): void {
-    if (this.#ended || this.#negotiated !== undefined) return;
-    try {
-      if (answer === undefined)
-        throw new ProtocolError('no-answer', 'the ACK to an INVITE without SDP must carry an answer');
-      this.#negotiated = readAnswer(answer, this.#localOffer());
-      this.#startRtp();
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#endedByPeer('noCodec', error.message);
+    if (this.#ended || !this.#negotiation.offering) return;
+    if (answer !== undefined) {
+      this.#takeAnswer(answer);
+    } else if (this.#negotiation.agreed === undefined) {
+      this.#endedByPeer('noCodec', 'the ACK to an INVITE without SDP must carry an answer');
+    } else {
+      this.#negotiation.forgetOffer();
     }
   }
 
-  /** re-INVITE or UPDATE: the new session replaces the old one whole, or nothing changes (RFC 3261 §14.2). */
-  #reoffer(text: string | undefined): ReturnType<NonNullable<InviteSessionHandlers['offered']>> {
-    if (text === undefined) return { answer: this.#localSdp };
+  /** An answer cannot be refused: one that nobody can use ends the leg. */
+  #takeAnswer(answer: string): boolean {
     try {
-      const offer = readOffer(text);
-      const negotiated = negotiate(offer, this.#settings);
-      this.#offer = offer;
-      this.#negotiated = negotiated;
-      this.#sessionVersion++;
-      this.#localSdp = this.#writeAnswer(offer, negotiated);
+      this.#negotiation.takeAnswer(answer);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#endedByPeer('noCodec', error.message);
+      return false;
+    }
+    this.#startRtp();
+    return true;
+  }
+
+  /** re-INVITE or UPDATE, without an offer where the far side wants ours. */
+  #reoffer(text: string | undefined): ReturnType<NonNullable<InviteSessionHandlers['offered']>> {
+    if (text === undefined) return { answer: this.#negotiation.writeOffer() };
+    try {
+      const answer = this.#negotiation.answer(text);
       this.#startRtp();
       this.#handlers.told('session changed by caller', {
-        codec: negotiated.codec.name,
-        direction: negotiated.direction,
+        codec: this.codec,
+        direction: this.#negotiation.agreed?.direction,
         srtp: this.srtpSuite,
       });
-      return { answer: this.#localSdp };
+      return { answer };
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return refusalOf(error);
     }
   }
 
+  #refresh(answer: string): void {
+    try {
+      if (this.#negotiation.takeRefresh(answer)) this.#startRtp();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      // The session before was good, and nobody asked for another.
+      this.#handlers.told('answer to a session refresh not understood', { detail: error.message });
+    }
+  }
+
+  #request(request: SipRequest): Reply {
+    if (request.method === 'NOTIFY') return { status: 489 };
+    const digits = request.method === 'INFO' ? digitsOf(request) : undefined;
+    if (digits !== undefined) {
+      for (const digit of digits) this.#press({ ...digit, method: 'info' });
+      return { status: 200 };
+    }
+    const reply = this.#handlers.requested(request);
+    if (reply !== undefined) return reply;
+    // An empty INFO asks whether we are there (RFC 6086 §4.2.2).
+    if (request.method === 'INFO') return { status: request.body.length === 0 ? 200 : 415 };
+    return { status: 405 };
+  }
+
+  #press(digit: LegDigit): void {
+    if (this.#digits.report(digit.digit, digit.method, this.#clock.nowMs())) this.#handlers.digit(digit);
+  }
+
   #startRtp(): void {
-    const negotiated = this.#negotiated;
-    if (negotiated === undefined) return;
-    const { codec, lineIndex: _, remoteKey, ...rest } = negotiated;
-    const srtp = this.#keys.session(remoteKey);
+    if (this.#negotiation.agreed === undefined) return;
     this.#media.send({
       type: 'setRtpSession',
       endpointId: this.endpointId,
-      session: { ...rest, codec: codec.name, symmetric: this.#settings.symmetric, srtp },
+      session: this.#negotiation.rtpSession,
     });
-  }
-
-  #writeAnswer(offer: RemoteMedia, negotiated: Negotiated<Codec>): string {
-    return writeAnswer(offer, negotiated, this.#localMedia(), this.#keys.answer(negotiated.remoteKey));
+    const { held } = this.#negotiation;
+    if (held === this.#held) return;
+    this.#held = held;
+    this.#handlers.held(held);
   }
 
   #sessionEnded(end: SessionEnd): void {
     if (end.cause === 'local') return;
-    const reason = sessionEndReasons[end.cause];
+    const reason = end.cause === 'bye' && this.#referring ? 'transferred' : sessionEndReasons[end.cause];
     this.#endedByPeer(reason, detailOf(end));
   }
 
@@ -240,7 +331,7 @@ export class SipLeg {
 
   /** Audio may be of another family than signalling, with a proxy between them that speaks both. */
   get #mediaPeer(): string {
-    return this.#negotiated?.remote.address ?? this.#session.local.address;
+    return this.#negotiation.agreed?.remote.address ?? this.#session.local.address;
   }
 
   #chooseBindAddress(): string {
@@ -263,26 +354,8 @@ export class SipLeg {
   }
 
   #localMedia() {
-    const rtp = this.#rtp ?? { port: 9, rtcpPort: 9 };
-    return {
-      address: this.#sdpAddress(),
-      port: rtp.port,
-      rtcpPort: rtp.rtcpPort,
-      sessionId: this.#sessionId,
-      sessionVersion: this.#sessionVersion,
-    };
-  }
-
-  #localOffer() {
-    return {
-      ...this.#localMedia(),
-      codecs: this.#settings.codecs,
-      ptimeMs: 20,
-      direction: 'sendrecv' as const,
-      rtcpMux: false,
-      srtp: this.#settings.srtp,
-      crypto: this.#settings.srtp === 'off' ? [] : this.#keys.offer(),
-    };
+    const { port, rtcpPort } = this.#rtp ?? { port: 9, rtcpPort: 9 };
+    return { address: this.#sdpAddress(), port, rtcpPort };
   }
 }
 

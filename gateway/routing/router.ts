@@ -14,6 +14,8 @@ export type RouteDecision =
       readonly addresses: readonly (string | undefined)[];
       /** The operator wrote it, so the endpoints were not checked. */
       readonly trusted: boolean;
+      /** 183 with SDP in place of 180. Default false. */
+      readonly earlyMedia?: boolean;
     }
   /** Nobody is configured for this call. */
   | { readonly kind: 'none' }
@@ -30,7 +32,8 @@ export function createRouter({ routes = [] }: Pick<Config, 'routes'>): Router {
   return {
     async route(question) {
       const route = findRoute(routes, question);
-      return route === undefined ? { kind: 'none' } : trustedDecision(route.action);
+      if (route === undefined) return { kind: 'none' };
+      return { ...trustedDecision(route.action), earlyMedia: route.earlyMedia ?? false };
     },
   };
 }

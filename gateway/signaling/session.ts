@@ -149,6 +149,8 @@ export interface ReferOptions {
   /** name-addr, RFC 3892. */
   readonly referredBy?: string;
   readonly headers?: readonly SipHeader[];
+  /** REFER was accepted. */
+  readonly accepted?: () => void;
   /** Provisional news. */
   readonly progressed?: (progress: ReferProgress) => void;
   /** Longest wait for the outcome after REFER was accepted. Default 180 s. */

@@ -66,13 +66,16 @@ export class Transfers {
       const { progressed, limitMs = limitMsDefault } = options;
       const sent: SentRefer = { progressed, resolve, id: undefined, last: undefined, limit: undefined };
       this.#sent = sent;
-      this.#options.request('REFER', { headers }).then((response) => this.#answered(sent, response, limitMs));
+      this.#options
+        .request('REFER', { headers })
+        .then((response) => this.#answered(sent, response, limitMs, options.accepted));
     });
   }
 
-  #answered(sent: SentRefer, response: SipResponse, limitMs: number): void {
-    if (this.#sent !== sent) return;
+  #answered(sent: SentRefer, response: SipResponse, limitMs: number, accepted?: () => void): void {
     const { status, reasonPhrase } = response;
+    if (status < 300) accepted?.();
+    if (this.#sent !== sent) return;
     if (status >= 300) return this.#settle({ outcome: 'failed', status, reasonPhrase });
     if (declinesSubscription(response)) return this.#settle({ outcome: 'unknown', why: 'notFollowed' });
     sent.id = cseqNumber(response);
