@@ -76,6 +76,8 @@ async function findTarget({
   config: file,
   env = process.env,
 }: AdminOptions): Promise<Target> {
+  if ((key === undefined) !== (secret === undefined))
+    throw new Error(`--${key === undefined ? 'secret' : 'key'} alone: expected --key and --secret together`);
   const given = key !== undefined && secret !== undefined ? { key, secret } : undefined;
   if (http !== undefined) return { url: targetUrl(http), credentials: given };
   const config = await loadConfig({ env, ...(file !== undefined && { file }) });

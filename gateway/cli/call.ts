@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
 import type { CodecName } from '../../codecs/codec.ts';
 import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
+import { parseNameAddr } from '../../protocol/sip/name-addr.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
 import { errorCode, errorMessage } from '../errors.ts';
 import { levelDbfs, measureEcho } from '../phone/audio-measures.ts';
@@ -97,10 +98,21 @@ function checkUsage(target: string, flags: CallFlags): void {
       `'${target}' is no SIP URI, expected one such as sip:echo@127.0.0.1:5060 (${errorMessage(error)})`,
     );
   }
+  if (flags.from !== undefined) checkFrom(flags.from);
   if (flags.play !== undefined && flags.tone !== undefined)
     throw new UsageError('--play and --tone exclude each other: choose one');
   if (flags.password !== undefined && flags.user === undefined)
     throw new UsageError('--password needs --user');
+}
+
+function checkFrom(from: string): void {
+  try {
+    parseUri(from.includes('<') ? parseNameAddr(from).uri : from);
+  } catch (error) {
+    throw new UsageError(
+      `--from: found '${from}', expected a URI such as sip:alice@example.com (${errorMessage(error)})`,
+    );
+  }
 }
 
 function readCodecs(list: string): CodecName[] {

@@ -12,6 +12,7 @@ import {
   readHostPort,
   readPositiveNumber,
   readSampleRate,
+  readSeconds,
 } from './option-values.ts';
 import type { ServeFlags } from './serve.ts';
 
@@ -36,7 +37,7 @@ const addServe: AddCommand = (program, io, exit) => {
     .option('--route <pattern=url>', 'route before the configured ones; may be repeated', collectText)
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
     .option('--json-ready', 'print the ready line as JSON')
-    .option('--drain-limit <seconds>', 'how long live calls may go on after SIGTERM', readPositiveNumber, 30)
+    .option('--drain-limit <seconds>', 'how long live calls may go on after SIGTERM', readSeconds, 30)
     .addHelpText(
       'after',
       "\nExample:\n  callwire serve --sip udp:127.0.0.1:5060 --route '*=ws://127.0.0.1:9000/'",
@@ -72,9 +73,9 @@ const addCall: AddCommand = (program, io, exit) => {
     .option(
       '--duration <seconds>',
       'hang up so long after the answer (default: 1 s after the end of --play, else 10 s)',
-      readPositiveNumber,
+      readSeconds,
     )
-    .option('--ring-timeout <seconds>', 'give up when nobody answers', readPositiveNumber, 60)
+    .option('--ring-timeout <seconds>', 'give up when nobody answers', readSeconds, 60)
     .option('--dtmf <digits>', 'RFC 4733 digits to send, w for half a second', readDigits)
     .option('--header <name: value>', 'header of the INVITE; may be repeated', collectHeader)
     .option('--ca <file>', "authority trusted over TLS besides the system's, PEM")

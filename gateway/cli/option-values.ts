@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { streamSampleRatesHz } from '../../protocol/stream/messages.ts';
 import { parseHttpListener } from '../listen-address.ts';
 
 /** Readers of option values. They throw commander's error, which names the option. */
@@ -10,10 +11,19 @@ export function readPositiveNumber(text: string): number {
   return value;
 }
 
+// A timer of Node holds 2^31 ms and fires at once beyond: `--drain-limit 9999999` would have ended every call.
+const secondsMax = 1_000_000;
+
+export function readSeconds(text: string): number {
+  const value = readPositiveNumber(text);
+  if (value > secondsMax) throw new InvalidArgumentError(`Expected at most ${secondsMax} seconds.`);
+  return value;
+}
+
 export function readSampleRate(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 8_000 || value > 96_000)
-    throw new InvalidArgumentError('Expected a rate in Hz: 8000, 16000, 24000, 44100, 48000 or 96000.');
+  const value = streamSampleRatesHz.find((rateHz) => rateHz === Number(text));
+  if (value === undefined)
+    throw new InvalidArgumentError(`Expected a rate in Hz, one of ${streamSampleRatesHz.join(', ')}.`);
   return value;
 }
 

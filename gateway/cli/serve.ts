@@ -104,4 +104,6 @@ function describeStartError(error: unknown): string {
     return `${address}:${port} is in use; end what holds it, or choose another with --sip or --http`;
   if (code === 'EACCES') return `may not listen on ${address}:${port}; choose a port above 1023`;
   return errorMessage(error);
+  if (code === 'EADDRNOTAVAIL')
+    return `${address} is no address of this machine; name one that is, or 0.0.0.0 for all of them`;
 }

@@ -56,6 +56,11 @@ describe('bad usage is status 64 and says what to do', () => {
     { argv: ['call', 'echo'], says: "'echo' is no SIP URI, expected one such as sip:echo@127.0.0.1:5060" },
     { argv: ['call', 'sip:a@b', '--codec', 'pcmu,mp3'], says: "--codec: found 'mp3', expected one of pcmu" },
     { argv: ['call', 'sip:a@b', '--duration', '-1'], says: 'Expected a number above 0.' },
+    { argv: ['call', 'sip:a@b', '--ring-timeout', '9999999'], says: 'Expected at most 1000000 seconds.' },
+    { argv: ['serve', '--drain-limit', '9999999'], says: 'Expected at most 1000000 seconds.' },
+    { argv: ['call', 'sip:a@b', '--from', 'bad'], says: "--from: found 'bad', expected a URI such as" },
+    { argv: ['call', 'sip:a@b', '--from', 'A <b'], says: "--from: found 'A <b', expected a URI such as" },
+    { argv: ['calls', '--key', 'app'], says: '--key alone: expected --key and --secret together' },
     { argv: ['call', 'sip:a@b', '--dtmf', '12x'], says: 'Expected digits: 0-9 * # A-D' },
     { argv: ['call', 'sip:a@b', '--header', 'no colon'], says: "Expected 'Name: value'" },
     { argv: ['call', 'sip:a@b', '--header', 'X: a\r\nVia: b'], says: "Expected 'Name: value'" },
@@ -65,7 +70,7 @@ describe('bad usage is status 64 and says what to do', () => {
     { argv: ['bot', 'echo', '--reply', 'maybe'], says: 'Allowed choices are answer, busy, reject.' },
     { argv: ['bot', 'echo', '--listen', 'here'], says: 'Expected ADDRESS:PORT' },
     { argv: ['bot', 'play'], says: 'bot play needs --file F.wav' },
-    { argv: ['demo', '--sample-rate', '1'], says: 'Expected a rate in Hz' },
+    { argv: ['demo', '--sample-rate', '11025'], says: 'Expected a rate in Hz, one of 8000, 16000, 24000' },
     {
       argv: ['serve', '--sip', 'here'],
       says: '--sip: sip.listen[0]: found "here", expected PROTOCOL:ADDRESS:PORT',
@@ -104,6 +109,12 @@ describe('other failures', () => {
     const { status, out } = await run('call', 'sip:a@127.0.0.1:9', '--ring-timeout', '0.05');
     expect(status).toBe(3);
     expect(out).toContain('sip:a@127.0.0.1:9  not answered, cancelled');
+  });
+
+  test('a listener on an address that is not ours is named', async () => {
+    const { status, err } = await run('serve', '--sip', 'udp:192.0.2.77:0', '--http', '127.0.0.1:0');
+    expect(status).toBe(1);
+    expect(err).toContain('192.0.2.77 is no address of this machine');
   });
 
   test('a gateway that does not run is status 3', async () => {
