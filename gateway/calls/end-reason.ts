@@ -78,10 +78,11 @@ export type EndReason = keyof typeof endReasons;
 export function reasonHeader(reason: EndReason, detail?: string): SipHeader {
   const { q850, text } = endReasons[reason];
   const said = detail === undefined ? text : `${text}: ${detail}`;
+  // Cut before it is quoted: half an escape at the end would take the closing quote with it.
   const quoted = said
+    .slice(0, 200)
     .replace(/[^\x20-\x7e]/g, '?')
-    .replace(/["\\]/g, '\\$&')
-    .slice(0, 200);
+    .replace(/["\\]/g, '\\$&');
   return { name: 'Reason', value: `Q.850;cause=${q850};text="${quoted}"` };
 }
 

@@ -18,6 +18,14 @@ describe('end reasons', () => {
     });
   });
 
+  it('a close reason full of quotes leaves the Reason header whole, wherever it is cut', () => {
+    for (const sizeBytes of [165, 166, 167, 168, 400]) {
+      const { value } = reasonHeader('streamClosed', '"'.repeat(sizeBytes));
+      expect(value).toMatch(/;text="(?:[^"\\]|\\.)*"$/);
+      expect(parseReason(value).text).toHaveLength(Math.min(200, 29 + sizeBytes));
+    }
+  });
+
   it('an ending after the answer is ANSWERED, one before it never is', () => {
     for (const reason of reasons) {
       expect(diceOf(reason, true).result).toBe('ANSWERED');
