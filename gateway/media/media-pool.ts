@@ -36,13 +36,15 @@ export interface MediaGroup {
 export interface MediaReport {
   readonly rtp: ReadonlyMap<EndpointId, RtpCounters>;
   readonly streams: ReadonlyMap<EndpointId, StreamCounters>;
-  /** By worker number; a worker that just died counts nothing. */
+  /** By worker number; a worker that just died counts nothing, one that does not answer what it said last. */
   readonly workers: readonly WorkerCounters[];
 }
 
 /** Workers that die sooner than this are not replaced at once. */
 const restartDelayMs = 1000;
 const stopLimitMs = 3000;
+/** A worker that says nothing for so long hangs, or the machine does. */
+const reportLimitMs = 2000;
 
 /** Media workers in threads of their own. The port range is divided between them: throws `RangeError` where it is
  *  too small for that. */
@@ -89,7 +91,10 @@ class ThreadPool implements MediaPool {
   }
 
   report(): Promise<MediaReport> {
-    return this.#groups.report();
+    return this.#groups.report((worker, giveUp) => {
+      const expire = () => giveUp() && this.#log.warn({ worker }, 'media worker does not answer');
+      setTimeout(expire, reportLimitMs).unref();
+    });
   }
 
   async close(): Promise<void> {
@@ -123,8 +128,10 @@ class ThreadPool implements MediaPool {
     });
     return new Promise((resolve, reject) => {
       thread.on('message', (message: FromWorker) => {
-        if (message.type === 'started') resolve();
-        else if (message.type === 'failed') this.#logFailure(worker, message.endpointId, message.error);
+        if (message.type === 'started') {
+          this.#groups.back(worker);
+          resolve();
+        } else if (message.type === 'failed') this.#logFailure(worker, message.endpointId, message.error);
         else this.#groups.receive(worker, message);
       });
       thread.once('error', reject);

@@ -19,6 +19,9 @@ interface Group {
   released: boolean;
 }
 
+/** Is given, for each worker that is asked, what ends the wait for it; true where it had not answered. */
+type ReportLimit = (worker: number, giveUp: () => boolean) => void;
+
 /** Which endpoint belongs to whom, and on which worker: the bookkeeping of every media pool. */
 export class PoolGroups {
   readonly #post: (worker: number, command: MediaCommand) => void;
@@ -27,11 +30,16 @@ export class PoolGroups {
   readonly #reports = new Map<number, (report: Report | undefined) => void>();
   /** Report requests that each worker has not answered. */
   readonly #reportsDue: Set<number>[];
+  /** What each worker said last. */
+  readonly #counted: WorkerCounters[];
+  /** Workers that died and are not back yet. */
+  readonly #down = new Set<number>();
   #nextRequestId = 1;
 
   constructor(workers: number, post: (worker: number, command: MediaCommand) => void) {
     this.#post = post;
     this.#load = new Array<number>(workers).fill(0);
+    this.#counted = new Array<WorkerCounters>(workers).fill(nothingCounted);
     this.#reportsDue = Array.from({ length: workers }, () => new Set<number>());
   }
 
@@ -41,7 +49,7 @@ export class PoolGroups {
   }
 
   open(receive: (event: MediaEvent) => void): MediaGroup {
-    const worker = this.#load.indexOf(Math.min(...this.#load));
+    const worker = this.#leastLoaded();
     this.#load[worker]!++;
     const group: Group = { worker, receive, endpoints: new Map(), released: false };
     return {
@@ -54,7 +62,7 @@ export class PoolGroups {
   /** An event from a worker. */
   receive(worker: number, event: MediaEvent): void {
     if (event.type === 'report') {
-      this.#reportsDue[worker]!.delete(event.requestId);
+      this.#counted[worker] = event.worker;
       this.#reports.get(event.requestId)?.(event);
       return;
     }
@@ -67,19 +75,27 @@ export class PoolGroups {
     if (!group.released) group.receive(event);
   }
 
-  /** A worker is gone: each of its endpoints gets its last event, each report that waits for it goes without. */
+  /** A worker is gone: each of its endpoints gets its last event, each report that waits for it goes without, and new
+   *  groups go to the others until it is `back`. */
   lose(worker: number): void {
+    this.#down.add(worker);
+    this.#counted[worker] = nothingCounted;
     for (const [endpointId, group] of [...this.#groupOf]) {
       if (group.worker !== worker) continue;
       const kind = group.endpoints.get(endpointId);
       this.receive(worker, kind === 'stream' ? streamLost(endpointId) : rtpLost(endpointId));
     }
     for (const requestId of [...this.#reportsDue[worker]!]) this.#reports.get(requestId)?.(undefined);
-    this.#reportsDue[worker]!.clear();
   }
 
-  async report(): Promise<MediaReport> {
-    const answers = await Promise.all(this.#load.map((_calls, worker) => this.#reportOf(worker)));
+  /** Another worker took the place of the one that was lost. */
+  back(worker: number): void {
+    this.#down.delete(worker);
+  }
+
+  /** Where the wait is given up, the report has what the worker counted when it last spoke, and none of its endpoints. */
+  async report(limit: ReportLimit = () => {}): Promise<MediaReport> {
+    const answers = await Promise.all(this.#load.map((_calls, worker) => this.#reportOf(worker, limit)));
     const rtp = new Map<EndpointId, RtpCounters>();
     const streams = new Map<EndpointId, StreamCounters>();
     for (const answer of answers) {
@@ -90,17 +106,31 @@ export class PoolGroups {
     return {
       rtp,
       streams,
-      workers: answers.map((answer) => answer?.worker ?? nothingCounted),
+      workers: answers.map((answer, worker) => answer?.worker ?? this.#counted[worker] ?? nothingCounted),
     };
   }
 
-  #reportOf(worker: number): Promise<Report | undefined> {
+  #leastLoaded(): number {
+    const all = this.#load.map((_calls, worker) => worker);
+    const up = all.filter((worker) => !this.#down.has(worker));
+    return (up.length > 0 ? up : all).reduce((best, worker) =>
+      this.#load[worker]! < this.#load[best]! ? worker : best,
+    );
+  }
+
+  #reportOf(worker: number, limit: ReportLimit): Promise<Report | undefined> {
     const requestId = this.#nextRequestId++;
     return new Promise((resolve) => {
       this.#reportsDue[worker]!.add(requestId);
       this.#reports.set(requestId, (report) => {
         this.#reports.delete(requestId);
+        this.#reportsDue[worker]!.delete(requestId);
         resolve(report);
+      });
+      limit(worker, () => {
+        const waits = this.#reports.get(requestId);
+        waits?.(undefined);
+        return waits !== undefined;
       });
       this.#post(worker, { type: 'report', requestId });
     });

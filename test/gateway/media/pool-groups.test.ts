@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import type { MediaCommand, MediaEvent } from '../../../gateway/media/media-messages.ts';
+import { PoolGroups } from '../../../gateway/media/pool-groups.ts';
+
+interface Posted {
+  readonly worker: number;
+  readonly command: MediaCommand;
+}
+
+function groupsOf(workers: number) {
+  const posted: Posted[] = [];
+  const groups = new PoolGroups(workers, (worker, command) => posted.push({ worker, command }));
+  return { groups, posted };
+}
+
+/** The answer to the last report that `worker` was asked for. */
+function answer(posted: readonly Posted[], worker: number, rtpPacketsSent: number): MediaEvent {
+  const asked = posted.findLast(
+    ({ worker: other, command }) => other === worker && command.type === 'report',
+  );
+  const { requestId } = asked!.command as Extract<MediaCommand, { type: 'report' }>;
+  const counted = {
+    endpoints: 0,
+    latenessMsBounds: [],
+    latenessMsBuckets: [0],
+    latenessMsSum: 0,
+    framesSkipped: 0,
+    rtpPacketsReceived: 0,
+    rtpPacketsLost: 0,
+    rtpPacketsIgnored: 0,
+    streamDroppedMs: 0,
+    portsInUse: 0,
+  };
+  return { type: 'report', requestId, rtp: {}, streams: {}, worker: { ...counted, rtpPacketsSent } };
+}
+
+describe('a report', () => {
+  it('does not wait for ever for a worker that hangs: it has what that one said last', async () => {
+    const { groups, posted } = groupsOf(2);
+    const first = groups.report();
+    groups.receive(0, answer(posted, 0, 10));
+    groups.receive(1, answer(posted, 1, 20));
+    expect((await first).workers.map((worker) => worker.rtpPacketsSent)).toEqual([10, 20]);
+
+    const limits: (() => boolean)[] = [];
+    const second = groups.report((_worker, giveUp) => limits.push(giveUp));
+    groups.receive(0, answer(posted, 0, 11));
+    expect(limits.map((giveUp) => giveUp())).toEqual([false, true]);
+    expect((await second).workers.map((worker) => worker.rtpPacketsSent)).toEqual([11, 20]);
+
+    groups.receive(1, answer(posted, 1, 25));
+    expect(limits.map((giveUp) => giveUp())).toEqual([false, false]);
+  });
+});
+
+describe('a worker that died', () => {
+  it('gets no calls until another is in its place, though it has the fewest', () => {
+    const { groups } = groupsOf(2);
+    const place = () => groups.open(() => {}).worker;
+    expect([place(), place(), place()]).toEqual([0, 1, 0]);
+    groups.lose(1);
+    expect([place(), place()]).toEqual([0, 0]);
+    groups.back(1);
+    expect([place(), place()]).toEqual([1, 1]);
+  });
+
+  it('is better than none where all died', () => {
+    const { groups } = groupsOf(1);
+    groups.lose(0);
+    expect(groups.open(() => {}).worker).toBe(0);
+  });
+
+  it('counts nothing', async () => {
+    const { groups, posted } = groupsOf(1);
+    const before = groups.report();
+    groups.receive(0, answer(posted, 0, 10));
+    await before;
+    const after = groups.report();
+    groups.lose(0);
+    expect((await after).workers[0]?.rtpPacketsSent).toBe(0);
+  });
+});
