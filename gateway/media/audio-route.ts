@@ -5,6 +5,11 @@ export interface AudioFormat {
   readonly sampleRateHz: number;
   /** How much a sink may queue of it before it drops the oldest. */
   readonly queueBytesMax: number;
+  /** Of a source that speaks at a pace of its own, over a line with jitter, and will not wait: a phone. */
+  readonly live?: {
+    /** How far the delays of its packets lie apart; undefined where that is not known yet. */
+    readonly spreadMs: number | undefined;
+  };
 }
 
 export interface AudioSink {

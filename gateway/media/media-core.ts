@@ -124,6 +124,10 @@ class Core implements MediaCore {
       }
       case 'closeRtp':
         return this.#closeRtp(command.endpointId);
+      case 'sendDigits':
+        return this.#rtp.get(command.endpointId)?.sendDigits(command.digits);
+      case 'detectDigits':
+        return this.#rtp.get(command.endpointId)?.detectDigits(command);
       case 'openStream':
         return this.#openStream(command);
       case 'closeStream':

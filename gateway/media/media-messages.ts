@@ -1,4 +1,5 @@
 import type { CodecName } from '../../codecs/codec.ts';
+import type { DigitMethod } from '../../protocol/digit-merger.ts';
 import type { LegQuality } from '../../protocol/rtp/quality.ts';
 import type { SrtpMasterKey } from '../../protocol/rtp/srtp-keys.ts';
 
@@ -83,6 +84,16 @@ export type MediaCommand =
       readonly endpointId: EndpointId;
       readonly code: number;
       readonly reason: string;
+    }
+  /** Sends digits to the phone, `0-9 * # A-D` and `w` for 500 ms: as RFC 4733 events in place of the audio, or as
+   *  tones where it takes no events. At most 256 wait. */
+  | { readonly type: 'sendDigits'; readonly endpointId: EndpointId; readonly digits: string }
+  /** Looks for digits in the phone's audio too (`listens`), and takes them out of it (`mutes`). Off at first. */
+  | {
+      readonly type: 'detectDigits';
+      readonly endpointId: EndpointId;
+      readonly listens: boolean;
+      readonly mutes: boolean;
     }
   /** Two routes, one each way. A sink that was fed by another source is taken over. */
   | { readonly type: 'bridge'; readonly a: EndpointId; readonly b: EndpointId }
@@ -181,12 +192,13 @@ export type MediaEvent =
   | { readonly type: 'rtpTimeout'; readonly endpointId: EndpointId }
   /** Also without `closeRtp`, where something in us failed. */
   | { readonly type: 'rtpClosed'; readonly endpointId: EndpointId; readonly counters: RtpCounters }
-  /** A telephone-event ended (RFC 4733). Reported once a digit. */
+  /** A digit ended. Reported once, whichever way it came. */
   | {
       readonly type: 'digit';
       readonly endpointId: EndpointId;
       readonly digit: string;
       readonly durationMs: number;
+      readonly method: DigitMethod;
     }
   /** 101 came and `connect` was sent. */
   | { readonly type: 'streamConnected'; readonly endpointId: EndpointId }

@@ -64,13 +64,23 @@ export class PlayoutBuffer {
 
   /** Moves up to `samples` samples to `pcm[pcmOffset…]`, oldest first; returns how many there were. */
   take(pcm: Int16Array, pcmOffset: number, samples: number): number {
+    const taken = this.#copy(pcm, pcmOffset, samples);
+    this.#advance(taken * 2);
+    return taken;
+  }
+
+  /** Copies up to `samples` samples to `pcm[0…]` and leaves them where they are. */
+  peek(pcm: Int16Array, samples: number): number {
+    return this.#copy(pcm, 0, samples);
+  }
+
+  #copy(pcm: Int16Array, pcmOffset: number, samples: number): number {
     const taken = Math.min(samples, this.queuedSamples);
     const capacity = this.#samples.length;
     const at = this.#readOffset >>> 1;
     const first = Math.min(taken, capacity - at);
     copySamples(this.#samples, at, pcm, pcmOffset, first);
     if (taken > first) copySamples(this.#samples, 0, pcm, pcmOffset + first, taken - first);
-    this.#advance(taken * 2);
     return taken;
   }
 

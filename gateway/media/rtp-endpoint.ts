@@ -5,30 +5,29 @@ import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol
 import { Reception } from '../../protocol/rtp/reception.ts';
 import { RtpSender } from '../../protocol/rtp/sender.ts';
 import { srtpGrowthBytesMax } from '../../protocol/rtp/srtp-keys.ts';
-import { TelephoneEventReceiver } from '../../protocol/rtp/telephone-event.ts';
+import { telephoneEventBytes } from '../../protocol/rtp/telephone-event.ts';
 import type { VoipMetrics } from '../../protocol/rtp/voip-metrics.ts';
 import type { UdpSocket } from '../network.ts';
 import { SrtpSession } from '../srtp-session.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
 import { CoderPair, type CoderSession } from './coder-pair.ts';
+import { DigitPath } from './digit-path.ts';
 import { LegMeter, type LegTotals } from './leg-meter.ts';
+import { LivePlayout } from './live-playout.ts';
 import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
-import { NoiseFiller } from './noise-filler.ts';
 import { Playout } from './playout.ts';
 import { RtcpSession } from './rtcp-session.ts';
 import { RtpWatch } from './rtp-watch.ts';
 import { SourceLock } from './source-lock.ts';
 import type { WheelMember } from './timing-wheel.ts';
+import { Uplink } from './uplink.ts';
 
-/** PCM of one packet, either way: a whole datagram of 8-bit samples fits. Shared by all endpoints of the thread, as
- *  each is done with it before the next begins. */
+/** PCM of one frame that we send. Shared by all endpoints of the thread, as each is done with it before the next
+ *  begins. */
 const pcm = new Int16Array(5760);
 
 /** So many packets, and not one with the right key, are no attack but a misunderstanding. */
 const forgedNoticed = 50;
-
-/** How much another RTP leg may be ahead of us. */
-const queuedMsMax = 2000;
 
 export interface RtpEndpointOptions {
   readonly endpointId: EndpointId;
@@ -38,16 +37,17 @@ export interface RtpEndpointOptions {
   readonly emit: (event: MediaEvent) => void;
 }
 
-/** One phone: its RTP socket, and what becomes of each packet. Up: `receivePacket` → `#deliver` → the sinks, in the
- *  turn it arrived. Down: the source's audio waits in `Playout` until the wheel calls `send`. */
+/** One phone: its RTP socket, and what becomes of each packet. Up: `receivePacket` → `Uplink` → the sinks, in the
+ *  turn it arrived. Down: the source's audio waits in a playout until the wheel calls `send`. */
 export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   readonly endpointId: EndpointId;
   readonly #options: RtpEndpointOptions;
   readonly #source = new SourceLock();
   readonly #header = new RtpHeader();
   #jitterBuffer = new JitterBuffer({ payloadBytesMax: 0 });
-  #sinks: readonly AudioSink[] = [];
-  #playout: Playout | undefined;
+  readonly #digits: DigitPath;
+  readonly #uplink: Uplink;
+  #playout: Playout | LivePlayout | undefined;
   #socket: UdpSocket | undefined;
   #rtcpSocket: UdpSocket | undefined;
   #closed = false;
@@ -55,7 +55,6 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   #session: RtpSession | undefined;
   #receives = false;
   #sends = false;
-  #digits = new TelephoneEventReceiver({ rtpClockRateHz: 8000 });
   #coders: CoderPair | undefined;
   /** PCM rate of the source that we play. */
   #sourceRateHz: number | undefined;
@@ -75,12 +74,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     return this.#receives && this.#sends;
   }
 
-  /** Samples of the packet played last: what a lost one is taken to have had. */
-  #samplesReceived = 0;
   readonly #watch: RtpWatch;
   readonly #meter: LegMeter;
-  /** Of a peer with silence suppression. */
-  #noise: NoiseFiller | undefined;
   #packetsIgnored = 0;
   #bytesReceived = 0;
   #framesUnderrun = 0;
@@ -92,6 +87,15 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#options = options;
     this.#watch = new RtpWatch({ ...options, timeoutMs: options.rtpTimeoutMs });
     this.#meter = new LegMeter(options.nowMs);
+    const { endpointId, emit } = options;
+    this.#digits = new DigitPath({
+      pressed: (digit, durationMs, method) => emit({ type: 'digit', endpointId, digit, durationMs, method }),
+      dropped: (count) => {
+        const message = `${count} digits were dropped, as 256 wait to be sent already`;
+        emit({ type: 'notice', endpointId, code: 'digits-dropped', message });
+      },
+    });
+    this.#uplink = new Uplink(this.#digits);
     this.#sender = new RtpSender({
       ssrc: randomInt(0x1_0000_0000),
       // The lower half, as a receiver that misses the first SRTP packets could not tell a rollover (RFC 3711 §3.3.1).
@@ -150,12 +154,11 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     if (verdict === 'restarted') this.#restart(nowMs);
     else if (verdict !== 'accepted') return;
     this.#bytesReceived += header.payloadBytes;
-    if (payloadType === session.dtmfPayloadTypeReceive) {
-      this.#digits.receive(header, datagram, nowMs);
-      this.#reportDigits(nowMs);
-    }
+    if (payloadType === session.dtmfPayloadTypeReceive) this.#digits.receive(header, datagram, nowMs);
+    else if (payloadType === session.payloadTypeReceive) this.#uplink.arrived(header.timestamp, nowMs);
 
     // Events and unknown types pass through too: they have a place in the sequence, and it must not look lost.
+    this.#jitterBuffer.delayMsMax = this.#uplink.holeMs;
     const place = this.#jitterBuffer.offer(header, datagram, nowMs);
     if (place === 'deliver') this.#deliver(header, datagram, nowMs);
     if (this.#jitterBuffer.packetsHeld > 0) this.#deliverHeld(nowMs);
@@ -165,11 +168,11 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   deliver(nowMs: number): void {
     if (this.#closed || this.#session === undefined) return;
     if (nowMs >= this.#jitterBuffer.deadlineMs) this.#deliverHeld(nowMs);
-    this.#reportDigits(nowMs);
-    if (this.#noise?.active) this.#fillSilence(this.#noise, nowMs);
+    this.#digits.report(nowMs);
+    this.#uplink.tick(nowMs);
     if (nowMs >= this.#meter.dueMs) this.#meter.measure(nowMs, this.#totals());
     if (nowMs >= this.#rtcp.dueMs) this.#sendRtcp(this.#rtcp.report(nowMs, this.#voipMetrics()));
-    if (this.#watches) this.#watch.check(nowMs, this.#noise?.active ?? false);
+    if (this.#watches) this.#watch.check(nowMs, this.#uplink.silent);
   }
 
   #deliverHeld(nowMs: number): void {
@@ -185,38 +188,17 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   #deliver(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
     this.#meter.bursts?.received();
-    if (header.payloadType !== this.#session!.payloadTypeReceive || !this.#receives)
-      return this.#deliverOther(header, bytes, nowMs);
-    this.#noise?.end();
-    const samples = this.#coders!.decoder.decode(bytes, header.payloadOffset, header.payloadBytes, pcm, 0);
-    if (samples === 0) return;
-    this.#samplesReceived = samples;
-    for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
-  }
-
-  #deliverOther(
-    { payloadType, payloadOffset, payloadBytes }: RtpHeader,
-    bytes: Uint8Array,
-    nowMs: number,
-  ): void {
-    if (!this.#receives || payloadType !== this.#session!.comfortNoisePayloadType) return;
-    this.#noise ??= new NoiseFiller();
-    this.#noise.begin(bytes, payloadOffset, payloadBytes, nowMs);
-  }
-
-  #fillSilence(noise: NoiseFiller, nowMs: number): void {
-    const { sampleRateHz } = this.#coders!.decoder;
-    for (let samples = noise.next(pcm, sampleRateHz, nowMs); samples > 0; ) {
-      for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
-      samples = noise.next(pcm, sampleRateHz, nowMs);
-    }
+    if (!this.#receives) return;
+    const { payloadTypeReceive, dtmfPayloadTypeReceive, comfortNoisePayloadType } = this.#session!;
+    const { payloadType } = header;
+    if (payloadType === payloadTypeReceive) this.#uplink.deliver(header, bytes, nowMs);
+    else if (payloadType === dtmfPayloadTypeReceive) this.#uplink.deliverEvent(header, bytes, nowMs);
+    else if (payloadType === comfortNoisePayloadType) this.#uplink.deliverNoise(header, bytes, nowMs);
   }
 
   #conceal(nowMs: number): void {
     this.#meter.bursts?.lost();
-    if (!this.#receives || this.#samplesReceived === 0) return;
-    const samples = this.#coders!.decoder.conceal(pcm, 0, this.#samplesReceived);
-    for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+    if (this.#receives) this.#uplink.conceal(nowMs);
   }
 
   /** The sender began anew: what waits is played, then nothing is compared with what was before. */
@@ -224,14 +206,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#jitterBuffer.flush();
     this.#deliverHeld(nowMs);
     this.#digits.flush();
-    this.#noise?.end();
-    this.#coders?.decoder.reset();
-  }
-
-  #reportDigits(nowMs: number): void {
-    for (let ended = this.#digits.next(nowMs); ended !== undefined; ended = this.#digits.next(nowMs)) {
-      this.#options.emit({ type: 'digit', endpointId: this.endpointId, ...ended });
-    }
+    this.#uplink.restart();
   }
 
   #ignore(): void {
@@ -259,16 +234,35 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   send(nowMs: number): void {
     if (this.#closed || this.#session === undefined) return;
     if (!this.#sends) return this.#skipFrame(nowMs);
+    if (this.#sendDigit(nowMs)) return;
     const { encoder } = this.#coders!;
     const samples = this.#frameSamples;
     const played = this.#playout?.take(pcm, samples, encoder.sampleRateHz, nowMs) ?? this.#silence(samples);
     if (!played) this.#framesUnderrun++;
+    this.#digits.sound(pcm, samples, encoder.sampleRateHz);
     const packet = this.#packet;
     const payloadBytes = encoder.encode(pcm, 0, samples, packet, rtpHeaderBytes);
     if (payloadBytes === 0) return this.#sender.skip(this.#frameTicks);
     const { payloadTypeSend } = this.#session;
     this.#sender.writeAudioHeader(packet, 0, payloadTypeSend, payloadBytes, this.#frameTicks, nowMs);
-    const bareBytes = rtpHeaderBytes + payloadBytes;
+    this.#sendPacket(rtpHeaderBytes + payloadBytes);
+  }
+
+  /** An event takes the place of the frame; the audio of that time is not heard. */
+  #sendDigit(nowMs: number): boolean {
+    const payloadType = this.#session!.dtmfPayloadTypeSend;
+    if (payloadType === undefined) return false;
+    const packet = this.#packet;
+    const event = this.#digits.nextEvent(this.#sender.timestampNext, packet, rtpHeaderBytes);
+    if (event === undefined) return false;
+    this.#sender.writeEventHeader(packet, 0, payloadType, telephoneEventBytes, this.#frameTicks, event);
+    this.#sendPacket(rtpHeaderBytes + telephoneEventBytes);
+    this.#playout?.skip(this.#frameSamples, this.#coders!.encoder.sampleRateHz, nowMs);
+    return true;
+  }
+
+  #sendPacket(bareBytes: number): void {
+    const packet = this.#packet;
     const sizeBytes = this.#srtp === undefined ? bareBytes : this.#srtp.protect(packet, bareBytes);
     if (sizeBytes > 0) this.#socket!.send(packet, 0, sizeBytes, this.#source.port, this.#source.address);
   }
@@ -286,6 +280,16 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   #silence(samples: number): false {
     pcm.fill(0, 0, samples);
     return false;
+  }
+
+  /** Queues digits for the phone: as events where it takes them, else as their tones. */
+  sendDigits(digits: string): void {
+    this.#digits.send(digits, this.#session?.dtmfPayloadTypeSend !== undefined);
+  }
+
+  /** Whether digits are looked for in the phone's audio, and taken out of it. */
+  detectDigits(options: { readonly listens: boolean; readonly mutes: boolean }): void {
+    this.#digits.detect(options);
   }
 
   clear(): void {
@@ -308,7 +312,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#rtcpPort = session.remoteRtcp.port;
     if (!watched) this.#watch.expect(nowMs);
     if (session.voipMetrics) this.#meter.bursts ??= new LossBurstMeter();
-    if (!this.#receives) this.#noise?.end();
+    if (!this.#receives) this.#uplink.pause();
     this.#setFrame();
   }
 
@@ -317,11 +321,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     const coders = new CoderPair(session, this.#sourceRateHz);
     this.#coders?.close();
     this.#coders = coders;
-    this.#samplesReceived = 0;
     this.#before.packetsLate += this.#jitterBuffer.packetsLate;
     this.#jitterBuffer = new JitterBuffer({ payloadBytesMax: coders.receivedBytesMax });
     if (coders.codec.rtpClockRateHz !== this.#rtpClockRateHz) this.#changeClock(coders.codec.rtpClockRateHz);
-    for (const sink of this.#sinks) sink.plug(this.#format(coders));
+    this.#uplink.use(coders);
   }
 
   #setFrame(): void {
@@ -329,6 +332,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.ptimeMs = this.#coders!.ptimeMs(this.#session!.ptimeMs);
     this.#frameSamples = (encoder.sampleRateHz * this.ptimeMs) / 1000;
     this.#frameTicks = (codec.rtpClockRateHz * this.ptimeMs) / 1000;
+    this.#digits.use(codec.rtpClockRateHz, this.ptimeMs);
     const payloadBytesMax = codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20);
     this.#packet = new Uint8Array(rtpHeaderBytes + payloadBytesMax + srtpGrowthBytesMax);
   }
@@ -345,7 +349,6 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#before.packetsLost += this.#reception.packetsLost;
     this.#before.packetsDuplicate += this.#reception.packetsDuplicate;
     this.#reception = new Reception({ rtpClockRateHz });
-    this.#digits = new TelephoneEventReceiver({ rtpClockRateHz });
     this.#rtcp.replace(this.#sender, this.#reception);
   }
 
@@ -378,17 +381,15 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   // ---- Patch bay ---------------------------------------------------------------------------------------------
 
   addSink(sink: AudioSink): void {
-    this.#sinks = [...this.#sinks, sink];
-    if (this.#coders !== undefined) sink.plug(this.#format(this.#coders));
+    this.#uplink.addSink(sink);
   }
 
   removeSink(sink: AudioSink): void {
-    this.#sinks = this.#sinks.filter((other) => other !== sink);
-    sink.unplug();
+    this.#uplink.removeSink(sink);
   }
 
   plug(format: AudioFormat): void {
-    this.#playout = new Playout(format);
+    this.#playout = format.live === undefined ? new Playout(format) : new LivePlayout(format, format.live);
     this.#sourceRateHz = format.sampleRateHz;
     if (this.#session === undefined) return;
     this.#useCodec(this.#session);
@@ -405,10 +406,6 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   get droppedMs(): number {
     return this.#playout?.droppedMs ?? 0;
-  }
-
-  #format({ decoder: { sampleRateHz } }: CoderPair): AudioFormat {
-    return { sampleRateHz, queueBytesMax: (sampleRateHz * 2 * queuedMsMax) / 1000 };
   }
 
   // ---- The end -----------------------------------------------------------------------------------------------

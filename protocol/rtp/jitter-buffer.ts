@@ -15,7 +15,7 @@ export interface HeldPacket {
 export interface JitterBufferOptions {
   /** How long a hole is waited for, from the arrival of the first packet behind it. Default 60. */
   readonly delayMsMax?: number;
-  /** A hole is given up as soon as more than this many packets wait behind it. Default 8, at most 15. */
+  /** A hole is given up as soon as more than this many packets wait behind it. Default 12, at most 15. */
   readonly packetsHeldMax?: number;
   /** Longer payloads are cut. Default 1500. */
   readonly payloadBytesMax?: number;
@@ -41,7 +41,8 @@ export class JitterBuffer {
   /** Given up, also those of a long hole for which `next` gave no `'lost'`. */
   packetsLost = 0;
 
-  readonly #delayMsMax: number;
+  /** How long a hole is waited for; a change counts from the next hole on. */
+  delayMsMax: number;
   readonly #packetsHeldMax: number;
   readonly #slots: Slot[] = [];
   /** For a packet too far ahead for the slots: everything before it is given up. */
@@ -54,8 +55,8 @@ export class JitterBuffer {
   #deadlineMs = Number.POSITIVE_INFINITY;
   #flushing = false;
 
-  constructor({ delayMsMax = 60, packetsHeldMax = 8, payloadBytesMax = 1500 }: JitterBufferOptions = {}) {
-    this.#delayMsMax = delayMsMax;
+  constructor({ delayMsMax = 60, packetsHeldMax = 12, payloadBytesMax = 1500 }: JitterBufferOptions = {}) {
+    this.delayMsMax = delayMsMax;
     this.#packetsHeldMax = Math.min(packetsHeldMax, slots - 1);
     for (let slot = 0; slot < slots; slot++) this.#slots.push(createSlot(payloadBytesMax));
     this.#beyond = createSlot(payloadBytesMax);
@@ -166,7 +167,7 @@ export class JitterBuffer {
     slot.held = true;
     slot.arrivedMs = nowMs;
     this.#heldCount++;
-    if (nowMs + this.#delayMsMax < this.#deadlineMs) this.#deadlineMs = nowMs + this.#delayMsMax;
+    if (nowMs + this.delayMsMax < this.#deadlineMs) this.#deadlineMs = nowMs + this.delayMsMax;
     return 'held';
   }
 
@@ -202,7 +203,7 @@ export class JitterBuffer {
       }
       if (this.#beyond.held && this.#beyond.arrivedMs < earliestMs) earliestMs = this.#beyond.arrivedMs;
     }
-    this.#deadlineMs = earliestMs + this.#delayMsMax;
+    this.#deadlineMs = earliestMs + this.delayMsMax;
   }
 }
 

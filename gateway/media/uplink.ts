@@ -1,0 +1,170 @@
+import { DelaySpread } from '../../protocol/rtp/delay-spread.ts';
+import type { RtpHeader } from '../../protocol/rtp/packet.ts';
+import { telephoneEventBytes } from '../../protocol/rtp/telephone-event.ts';
+import { UplinkTimeline } from '../../protocol/rtp/uplink-timeline.ts';
+import type { AudioFormat, AudioSink } from './audio-route.ts';
+import type { CoderPair } from './coder-pair.ts';
+import type { DigitPath } from './digit-path.ts';
+import { NoiseFiller } from './noise-filler.ts';
+
+/** PCM of one packet: a whole datagram of 8-bit samples fits. Shared by all endpoints of the thread, as each is done
+ *  with it before the next begins. */
+const pcm = new Int16Array(5760);
+
+/** How much another RTP leg may be ahead of us. */
+const queuedMsMax = 2000;
+/** Bounds of the wait for a hole, and what it is before there is anything to go by. */
+const holeMsMin = 20;
+const holeMsMax = 120;
+const holeMsFirst = 60;
+
+/** What becomes of a phone's packets once they are in order: decoded or concealed, on one time axis with its digits,
+ *  and pushed to every sink. */
+export class Uplink {
+  readonly #digits: DigitPath;
+  #sinks: readonly AudioSink[] = [];
+  #coders: CoderPair | undefined;
+  #timeline = new UplinkTimeline(8000);
+  #spread = new DelaySpread(8000);
+  /** Of a peer with silence suppression. */
+  #noise: NoiseFiller | undefined;
+  /** Samples of the packet played last: what a lost one is taken to have had. */
+  #samplesReceived = 0;
+
+  constructor(digits: DigitPath) {
+    this.#digits = digits;
+  }
+
+  /** Another codec, or another PCM rate of the same. */
+  use(coders: CoderPair): void {
+    const { rtpClockRateHz } = coders.codec;
+    if (rtpClockRateHz !== this.#coders?.codec.rtpClockRateHz) this.#spread = new DelaySpread(rtpClockRateHz);
+    this.#coders = coders;
+    this.#timeline = new UplinkTimeline(rtpClockRateHz);
+    this.#samplesReceived = 0;
+    for (const sink of this.#sinks) sink.plug(this.#format(coders));
+  }
+
+  /** Notes when an audio packet came, before it is put into order. */
+  arrived(timestamp: number, nowMs: number): void {
+    this.#spread.measure(timestamp, nowMs);
+  }
+
+  /** How long a hole is worth waiting for: a packet behind it may itself have been the fastest of all, and then the
+   *  missing one comes a whole spread later, less the packet's own length. */
+  get holeMs(): number {
+    const { spreadMs } = this.#spread;
+    if (spreadMs === undefined) return holeMsFirst;
+    const packetMs = this.#packetMs();
+    return Math.min(holeMsMax, Math.max(holeMsMin, packetMs + 10, spreadMs - packetMs + 10));
+  }
+
+  /** The spread of its packets, for a sink that plays at its own pace. */
+  get spreadMs(): number | undefined {
+    return this.#spread.spreadMs;
+  }
+
+  deliver(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
+    this.#noise?.end();
+    const { decoder } = this.#coders!;
+    const samples = decoder.decode(bytes, header.payloadOffset, header.payloadBytes, pcm, 0);
+    if (samples === 0) return;
+    const silence = this.#timeline.audio(header.timestamp, this.#ticksOf(samples));
+    if (silence === undefined) return;
+    if (silence > 0) this.#playSilence(silence, nowMs, samples);
+    this.#samplesReceived = samples;
+    this.#digits.listen(pcm, samples, decoder.sampleRateHz, nowMs);
+    for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+  }
+
+  /** A packet of a digit, in its turn: the time that it takes passes as silence. */
+  deliverEvent(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
+    if (header.payloadBytes < telephoneEventBytes) return;
+    const offset = header.payloadOffset;
+    const duration = (bytes[offset + 2]! << 8) | bytes[offset + 3]!;
+    const ended = (bytes[offset + 1]! & 0x80) !== 0;
+    const silence = this.#timeline.event(header.timestamp, duration, ended);
+    if (silence > 0) this.#playSilence(silence, nowMs, 0);
+  }
+
+  /** A comfort noise packet: from it on until the next audio there is noise. */
+  deliverNoise(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
+    this.#noise ??= new NoiseFiller();
+    this.#noise.begin(bytes, header.payloadOffset, header.payloadBytes, nowMs);
+  }
+
+  /** On the wheel: fills the time in which the peer is silent. */
+  tick(nowMs: number): void {
+    const noise = this.#noise;
+    if (!noise?.active) return;
+    const { sampleRateHz } = this.#coders!.decoder;
+    for (let samples = noise.next(pcm, sampleRateHz, nowMs); samples > 0; ) {
+      for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+      samples = noise.next(pcm, sampleRateHz, nowMs);
+    }
+  }
+
+  /** The peer has said that it is silent. */
+  get silent(): boolean {
+    return this.#noise?.active ?? false;
+  }
+
+  /** We do not listen any more, as on hold. */
+  pause(): void {
+    this.#noise?.end();
+  }
+
+  /** A packet that was given up. */
+  conceal(nowMs: number): void {
+    const wanted = this.#samplesReceived;
+    if (wanted === 0 || !this.#timeline.lost(this.#ticksOf(wanted))) return;
+    const { decoder } = this.#coders!;
+    const samples = decoder.conceal(pcm, 0, wanted);
+    this.#digits.listen(pcm, samples, decoder.sampleRateHz, nowMs);
+    for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+  }
+
+  /** The sender began anew. */
+  restart(): void {
+    this.#timeline.reset();
+    this.#noise?.end();
+    this.#coders?.decoder.reset();
+  }
+
+  addSink(sink: AudioSink): void {
+    this.#sinks = [...this.#sinks, sink];
+    if (this.#coders !== undefined) sink.plug(this.#format(this.#coders));
+  }
+
+  removeSink(sink: AudioSink): void {
+    this.#sinks = this.#sinks.filter((other) => other !== sink);
+    sink.unplug();
+  }
+
+  /** Silence in pieces of a packet, behind the `keep` samples of `pcm` that are still to be played. */
+  #playSilence(ticks: number, nowMs: number, keep: number): void {
+    const { codec, decoder } = this.#coders!;
+    let left = Math.round((ticks * decoder.sampleRateHz) / codec.rtpClockRateHz);
+    const piece = Math.min(decoder.sampleRateHz / 50, pcm.length - keep);
+    while (left > 0 && piece > 0) {
+      const samples = Math.min(piece, left);
+      pcm.fill(0, keep, keep + samples);
+      for (const sink of this.#sinks) sink.play(pcm, keep, samples, nowMs);
+      left -= samples;
+    }
+  }
+
+  #ticksOf(samples: number): number {
+    const { codec, decoder } = this.#coders!;
+    return Math.round((samples * codec.rtpClockRateHz) / decoder.sampleRateHz);
+  }
+
+  #packetMs(): number {
+    const rateHz = this.#coders?.decoder.sampleRateHz ?? 8000;
+    return this.#samplesReceived === 0 ? 20 : (this.#samplesReceived * 1000) / rateHz;
+  }
+
+  #format({ decoder: { sampleRateHz } }: CoderPair): AudioFormat {
+    return { sampleRateHz, queueBytesMax: (sampleRateHz * 2 * queuedMsMax) / 1000, live: this };
+  }
+}
