@@ -167,6 +167,18 @@ const sip = Type.Object(
           'Sources that may call without digest. Others need digest where `sip.auth` is set, and hear nothing at all where it is not.',
       }),
     ),
+    trace: Type.Object(
+      {
+        calls: whole(
+          'Newest calls, live or ended, whose SIP messages are kept for `callwire trace`; 0 keeps none.',
+          0,
+          10_000,
+          100,
+        ),
+        messages: whole('Messages kept of one call: its first and its last.', 2, 1_000, 60),
+      },
+      { default: {} },
+    ),
     limits: Type.Object(
       {
         requestsPerSecond: number(

@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import type { AdminOptions } from './admin-client.ts';
 import type { CommandIo } from './command-io.ts';
+import type { TraceOptions } from './trace.ts';
 
 /** The commands that look at a configuration or talk to a running gateway. What a command needs is loaded when it
  *  runs, here as in `main-commands.ts`: help is there at once. */
@@ -33,6 +34,20 @@ export function addAdminCommands(program: Command, io: CommandIo, exit: (status:
     .action(async (callId: string, options: AdminOptions) => {
       const { runHangup } = await import('./hangup.ts');
       exit(await runHangup(callId, options, io.out, io.err));
+    });
+
+  addAdminOptions(program.command('trace'))
+    .summary('show the SIP messages of a call')
+    .description(
+      'Draws the SIP messages of a call, live or just ended, with their times; credentials are hidden. The gateway ' +
+        'keeps those of the newest calls, as many as sip.trace.calls says.',
+    )
+    .argument('<call-id>', 'as `callwire calls` and the log name it')
+    .option('--messages', 'every message in full')
+    .addHelpText('after', '\nExample:\n  callwire trace gw-1-7f3a --messages')
+    .action(async (callId: string, options: TraceOptions) => {
+      const { runTrace } = await import('./trace.ts');
+      exit(await runTrace(callId, options, io.out, io.err));
     });
 
   addAdminOptions(program.command('drain'))

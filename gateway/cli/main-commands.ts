@@ -37,6 +37,7 @@ const addServe: AddCommand = (program, io, exit) => {
     .option('--route <pattern=url>', 'route before the configured ones; may be repeated', collectText)
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
     .option('--json-ready', 'print the ready line as JSON')
+    .option('--trace-sip', 'write every SIP message to standard error, credentials hidden')
     .option('--drain-limit <seconds>', 'how long live calls may go on after SIGTERM', readSeconds, 30)
     .addHelpText(
       'after',

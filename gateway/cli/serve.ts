@@ -1,7 +1,7 @@
 import { type EmbeddedBots, startEmbeddedBots } from '../bots/embedded-bots.ts';
 import { type Config, ConfigError, type ConfigInput, loadConfig, routeFromFlag } from '../config.ts';
 import { errorMessage, GatewayError } from '../errors.ts';
-import { type Gateway, startGateway } from '../gateway.ts';
+import { type Gateway, type GatewayIo, startGateway } from '../gateway.ts';
 import { createLog, type Log } from '../log.ts';
 import type { CommandIo } from './command-io.ts';
 import { type ExitStatus, exitStatus } from './exit-status.ts';
@@ -15,6 +15,7 @@ export interface ServeFlags {
   readonly logLevel?: string;
   readonly jsonReady?: true;
   readonly drainLimit: number;
+  readonly traceSip?: true;
 }
 
 /** Runs the gateway until a signal ends it. */
@@ -39,7 +40,8 @@ export async function runServe(flags: ServeFlags, { out, err }: CommandIo): Prom
 
   let running: Running;
   try {
-    running = await start(config, log);
+    const traceSip = flags.traceSip && { traceSip: (block: string) => void err.write(block) };
+    running = await start(config, { log, ...traceSip });
   } catch (error) {
     err.write(`callwire serve: ${describeStartError(error)}\n`);
     return exitStatus.failed;
@@ -55,12 +57,12 @@ interface Running {
   readonly bots: EmbeddedBots | undefined;
 }
 
-async function start(config: Config, log: Log): Promise<Running> {
-  if (config.routes !== undefined) return { gateway: await startGateway(config, { log }), bots: undefined };
+async function start(config: Config, io: Partial<GatewayIo>): Promise<Running> {
+  if (config.routes !== undefined) return { gateway: await startGateway(config, io), bots: undefined };
   const bots = await startEmbeddedBots();
   const routes = bots.routes.map(({ to, endpoint }) => routeFromFlag(`${to}=${endpoint}`));
   try {
-    return { gateway: await startGateway({ ...config, routes }, { log }), bots };
+    return { gateway: await startGateway({ ...config, routes }, io), bots };
   } catch (error) {
     await bots.close();
     throw error;
@@ -102,8 +104,8 @@ function describeStartError(error: unknown): string {
   if (error instanceof GatewayError || syscall === undefined) return errorMessage(error);
   if (code === 'EADDRINUSE')
     return `${address}:${port} is in use; end what holds it, or choose another with --sip or --http`;
-  if (code === 'EACCES') return `may not listen on ${address}:${port}; choose a port above 1023`;
-  return errorMessage(error);
   if (code === 'EADDRNOTAVAIL')
     return `${address} is no address of this machine; name one that is, or 0.0.0.0 for all of them`;
+  if (code === 'EACCES') return `may not listen on ${address}:${port}; choose a port above 1023`;
+  return errorMessage(error);
 }

@@ -1,6 +1,7 @@
 import type { Log } from '../log.ts';
 import type { WorkerCounters } from '../media/media-messages.ts';
 import type { Metrics } from '../metrics.ts';
+import type { CallTrace } from './call-trace.ts';
 
 /** One call as `GET /calls` shows it. What is undefined is left out. */
 export interface CallSummary {
@@ -46,6 +47,8 @@ export interface GatewayView {
   calls(): Promise<readonly CallSummary[]>;
   /** False if there is no such call. */
   hangup(callId: string): boolean;
+  /** Undefined where nothing is known of such a call, or no longer. */
+  trace?(callId: string): CallTrace | undefined;
   drain(): void;
   state(): 'starting' | 'ready' | 'draining';
   /** Asked for at each scrape of `/metrics`. */
@@ -81,6 +84,7 @@ export const httpRoutes: readonly HttpRoute[] = [
   { method: 'GET', path: '/readyz', open: true, answer: readiness },
   { method: 'GET', path: '/calls', answer: listCalls },
   { method: 'DELETE', path: '/calls/:callId', answer: hangUp },
+  { method: 'GET', path: '/calls/:callId/trace', answer: traceCall },
   { method: 'POST', path: '/drain', answer: drain },
   { method: 'GET', path: '/metrics', answer: exposeMetrics },
 ];
@@ -102,6 +106,14 @@ async function listCalls({ view }: HttpContext): Promise<HttpAnswer> {
 function hangUp({ view }: HttpContext, { callId = '' }: Readonly<Record<string, string>>): HttpAnswer {
   if (view.hangup(callId)) return { status: 204 };
   return { status: 404, body: { message: `callId: no call ${JSON.stringify(callId.slice(0, 100))}` } };
+}
+
+function traceCall({ view }: HttpContext, { callId = '' }: Readonly<Record<string, string>>): HttpAnswer {
+  const trace = view.trace?.(callId);
+  if (trace !== undefined) return { status: 200, body: trace };
+  const shown = JSON.stringify(callId.slice(0, 100));
+  const message = `callId: no messages of call ${shown} are kept; sip.trace.calls says of how many calls they are`;
+  return { status: 404, body: { message } };
 }
 
 async function drain({ view, log }: HttpContext): Promise<HttpAnswer> {

@@ -40,7 +40,7 @@ describe('what is wrong in the file is named', () => {
     { yaml: '\n"hello"', problems: ['callwire.yaml:2: found "hello", expected a mapping with sections such as sip, http and routes'] },
     { yaml: 'sipp: {}', problems: [`callwire.yaml:1: sipp: found the unknown key \`sipp\`, expected one of ${top}; did you mean \`sip\`?`] },
     { yaml: '\nhttp:\n  lissten: x\n', problems: ['callwire.yaml:3: http.lissten: found the unknown key `lissten`, expected one of listen, tls; did you mean `listen`?'] },
-    { yaml: 'sip: 5', problems: ['callwire.yaml:1: sip: found 5, expected a mapping with listen, tls, externalAddress, maxCalls, auth, sessionTimer, allow and limits'] },
+    { yaml: 'sip: 5', problems: ['callwire.yaml:1: sip: found 5, expected a mapping with listen, tls, externalAddress, maxCalls, auth, sessionTimer, allow, trace and limits'] },
     { yaml: 'sip:\n  maxCalls: many', problems: ['callwire.yaml:2: sip.maxCalls: found "many", expected a whole number from 1 to 100000'] },
     { yaml: 'sip: { sessionTimer: { expires: 60 } }', problems: ['callwire.yaml:1: sip.sessionTimer.expires: found 60, expected 0, or at least minSe (90)'] },
     { yaml: 'sip: { maxCalls: 0 }', problems: ['callwire.yaml:1: sip.maxCalls: found 0, expected a whole number from 1 to 100000'] },

@@ -43,6 +43,7 @@ describe('without any configuration', () => {
         listen: ['udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'],
         maxCalls: 2000,
         sessionTimer: { expires: 1_800, minSe: 90, refresher: 'peer' },
+        trace: { calls: 100, messages: 60 },
         limits: { requestsPerSecond: 100, burst: 200 },
       },
       rtp: {
@@ -184,7 +185,7 @@ describe('the environment', () => {
     {
       env: { CALLWIRE_SIP: '{' },
       problem:
-        'CALLWIRE_SIP: sip: found "{", expected a mapping with listen, tls, externalAddress, maxCalls, auth, sessionTimer, allow and limits',
+        'CALLWIRE_SIP: sip: found "{", expected a mapping with listen, tls, externalAddress, maxCalls, auth, sessionTimer, allow, trace and limits',
     },
   ])('is named where it is wrong: $env', async ({ env, problem }) => {
     expect(await problemsOf(load('', { env }))).toEqual([problem]);
