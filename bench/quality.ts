@@ -20,6 +20,7 @@ import {
   measureRoundTrip,
   snrDb,
 } from './speech-figures.ts';
+import { measureSrtp } from './srtp-figures.ts';
 
 type Row = Readonly<Record<string, string | number>>;
 
@@ -165,6 +166,18 @@ function lossRows(): Row[] {
   });
 }
 
+function srtpRows(): Row[] {
+  return measureSrtp().map((figures) => ({
+    SRTP: figures.suite,
+    'protect us': round(figures.protectUs, 2),
+    'unprotect us': round(figures.unprotectUs, 2),
+    'refuse us': round(figures.refuseUs, 2),
+    'forged or replayed': figures.attacks,
+    accepted: figures.attacksAccepted,
+    'genuine refused': figures.genuineRefused,
+  }));
+}
+
 function round(value: number, digits: number): number {
   return Number(value.toFixed(digits)) + 0;
 }
@@ -187,6 +200,7 @@ const sections = {
   opusComplexity: opusRows(),
   roundTrip: roundTripRows(),
   loss: lossRows(),
+  srtp: srtpRows(),
 };
 if (process.argv.includes('--json')) console.log(JSON.stringify(sections, undefined, 2));
 else for (const rows of Object.values(sections)) if (rows.length > 0) printTable(rows);

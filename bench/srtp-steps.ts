@@ -12,10 +12,11 @@ import type { Step } from './codec-steps.ts';
 const sizeBytes = 172;
 
 export function srtpSteps(): Step[] {
-  return (Object.keys(srtpSuites) as SrtpSuite[]).flatMap(stepsOf);
+  return (Object.keys(srtpSuites) as SrtpSuite[]).flatMap(stepsOfSuite);
 }
 
-function stepsOf(suite: SrtpSuite): Step[] {
+/** To protect, to protect and unprotect, to refuse. */
+export function stepsOfSuite(suite: SrtpSuite): Step[] {
   const { keyBytes, saltBytes } = srtpSuites[suite];
   const key: SrtpMasterKey = {
     suite,
