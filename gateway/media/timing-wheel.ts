@@ -125,7 +125,13 @@ export class TimingWheel {
 
   #skip(members: readonly WheelMember[], nowMs: number): void {
     this.framesSkipped += members.length;
-    for (const member of members) member.skip(nowMs);
+    for (const member of members) {
+      try {
+        member.skip(nowMs);
+      } catch (error) {
+        this.#failed(member, error);
+      }
+    }
   }
 
   #countLateness(lateMs: number): void {

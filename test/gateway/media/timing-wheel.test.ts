@@ -104,6 +104,24 @@ describe('timing wheel', () => {
     expect([member.sentMs.length, wheel.size]).toEqual([1, 0]);
   });
 
+  it('lets the others go on when one fails as it is skipped', () => {
+    const failures: unknown[] = [];
+    const wheel = new TimingWheel({ nowMs: 0, failed: (_member, error) => failures.push(error) });
+    const good = recorder();
+    const bad: WheelMember = {
+      ...recorder(),
+      skip: () => {
+        throw new Error('broken');
+      },
+    };
+    // One in each slot of a period; the good one shares its slot with the first.
+    for (let index = 0; index < 10; index++) wheel.add({ ...bad }, 20, 0);
+    wheel.add(good, 20, 0);
+    wheel.run(1000);
+    expect(failures).toHaveLength(10 * 40);
+    expect(good.skipped).toBe(40);
+  });
+
   it('lets the others go on when one fails, and stands a member that leaves in the middle', () => {
     const failures: unknown[] = [];
     const wheel = new TimingWheel({
