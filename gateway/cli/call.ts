@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
 import type { CodecName } from '../../codecs/codec.ts';
 import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
@@ -44,6 +45,7 @@ export async function runCall(target: string, flags: CallFlags, { out }: Command
   checkUsage(target, flags);
   const codecs = flags.codec === undefined ? undefined : readCodecs(flags.codec);
   const play = flags.play === undefined ? undefined : await loadWav(flags.play);
+  if (flags.record !== undefined) await checkRecord(flags.record);
   const call = await placeCall({
     target,
     answerTimeoutMs: flags.ringTimeout * 1_000,
@@ -63,6 +65,17 @@ export async function runCall(target: string, flags: CallFlags, { out }: Command
     await saveWav(flags.record, { pcm: result.heard, sampleRateHz: result.heardRateHz });
   out.write(describeResult(target, result, play, flags));
   return statusOf(result);
+}
+
+/** Before the call, which would otherwise be over before anybody hears of it. */
+async function checkRecord(file: string): Promise<void> {
+  try {
+    await access(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new UsageError(
+      `--record: found ${file} (${errorCode(error)}), expected a file that can be written`,
+    );
+  }
 }
 
 async function tlsOf({ ca: file, insecure }: CallFlags): Promise<SipTls> {

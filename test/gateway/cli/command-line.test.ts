@@ -64,6 +64,10 @@ describe('bad usage is status 64 and says what to do', () => {
     { argv: ['call', 'sip:a@b', '--dtmf', '12x'], says: 'Expected digits: 0-9 * # A-D' },
     { argv: ['call', 'sip:a@b', '--header', 'no colon'], says: "Expected 'Name: value'" },
     { argv: ['call', 'sip:a@b', '--header', 'X: a\r\nVia: b'], says: "Expected 'Name: value'" },
+    {
+      argv: ['call', 'sip:a@b', '--record', '/nowhere/heard.wav'],
+      says: '--record: found /nowhere/heard.wav (ENOENT), expected a file that can be written',
+    },
     { argv: ['call', 'sip:a@b', '--password', 'p'], says: '--password needs --user' },
     { argv: ['call', 'sip:a@b', '--play', 'a', '--tone', '440'], says: 'exclude each other' },
     { argv: ['bot', 'ekko'], says: 'Allowed choices are echo, tone, play, record.' },
@@ -112,7 +116,8 @@ describe('other failures', () => {
   });
 
   test('a listener on an address that is not ours is named', async () => {
-    const { status, err } = await run('serve', '--sip', 'udp:192.0.2.77:0', '--http', '127.0.0.1:0');
+    const serve = ['serve', '--sip', 'udp:192.0.2.77:0', '--http', '127.0.0.1:0', '--log-level', 'silent'];
+    const { status, err } = await run(...serve);
     expect(status).toBe(1);
     expect(err).toContain('192.0.2.77 is no address of this machine');
   });
