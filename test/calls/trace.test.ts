@@ -24,7 +24,7 @@ it('the ladder of a call is there while it lasts and after it', async () => {
   world = await CallWorld.open();
   const call = await world.call({ durationMs: 1_000 });
   await world.clock.until(() => world!.gateway.activeCalls === 1, 5_000);
-  const [{ callId }] = (await world.gateway.calls()) as [{ callId: string }];
+  const callId = (await world.gateway.calls())[0]!.callId;
   const early = await trace(callId);
   expect([early.status, early.out]).toEqual([0, expect.stringContaining(' INVITE SDP ')]);
   await world.finish(call);
