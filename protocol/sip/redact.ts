@@ -7,9 +7,9 @@ const secretHeaders = new Set(['authorization', 'proxy-authorization', 'authenti
 const uriPassword = /(sips?:[^\s:@<>;?]{1,256}):[^\s@<>]{1,256}@/gi;
 /** SDES keys (RFC 4568), the older `k=`, and digits in INFO. */
 const secretLines: readonly (readonly [RegExp, string])[] = [
-  [/^(a=crypto:[^\r\n]*?\binline:)[^\s;|]+/gim, `$1${hiddenText}`],
-  [/^(k=)[^\r\n]+/gim, `$1${hiddenText}`],
-  [/^([ \t]*Signal[ \t]*=)[^\r\n]+/gim, `$1${hiddenText}`],
+  [/\b(inline:)[^\s;|]+/gi, `$1${hiddenText}`],
+  [/^(k=)[^\r\n]+/gm, `$1${hiddenText}`],
+  [/\b(Signal[ \t]*=)[^\r\n]+/gi, `$1${hiddenText}`],
 ];
 
 /** The message without what nobody may read who may read a trace: credentials, keys of SRTP, digits, passwords in URIs.
@@ -26,24 +26,31 @@ export function redactMessage(message: SipMessage): SipMessage {
 }
 
 function redactHeaders(headers: readonly SipHeader[]): readonly SipHeader[] {
-  if (!headers.some(isSecret)) return headers;
+  if (!headers.some((header) => isCredential(header) || hasPassword(header))) return headers;
   return headers.map((header) => {
     const { name, value } = header;
-    if (!isSecret(header)) return header;
-    if (secretHeaders.has(name.toLowerCase())) return { name, value: hiddenText };
-    return { name, value: value.replace(uriPassword, `$1:${hiddenText}@`) };
+    if (isCredential(header)) return { name, value: hiddenText };
+    return hasPassword(header) ? { name, value: value.replace(uriPassword, `$1:${hiddenText}@`) } : header;
   });
 }
 
-function isSecret({ name, value }: SipHeader): boolean {
-  if (secretHeaders.has(name.toLowerCase())) return true;
+function isCredential({ name }: SipHeader): boolean {
+  // Two lengths between the three of them: most headers are passed by at a glance.
+  return (name.length === 13 || name.length === 19) && secretHeaders.has(name.toLowerCase());
+}
+
+function hasPassword({ value }: SipHeader): boolean {
+  const at = value.indexOf('@');
+  const colon = value.indexOf(':');
+  // A second colon before the @.
+  if (at < 0 || colon < 0 || value.lastIndexOf(':', at) === colon) return false;
   uriPassword.lastIndex = 0;
-  return value.includes('@') && uriPassword.test(value);
+  return uriPassword.test(value);
 }
 
 function redactBody({ headers, body }: SipMessage): Uint8Array {
   if (body.length === 0) return body;
-  const type = headers.find(({ name }) => name.toLowerCase() === 'content-type')?.value ?? '';
+  const type = headers.find(({ name }) => name === 'Content-Type')?.value ?? '';
   if (/^application\/dtmf\b(?!-)/i.test(type)) return encoder.encode(hiddenText);
   const text = decoder.decode(body);
   let shown = text;
