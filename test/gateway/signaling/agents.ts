@@ -2,8 +2,10 @@ import { expect } from 'vitest';
 import type { Clock } from '../../../gateway/clock.ts';
 import type { Network } from '../../../gateway/network.ts';
 import type {
+  InviteOptions,
   InviteSession,
   InviteSessionHandlers,
+  Referral,
   SessionEnd,
   UserAgent,
 } from '../../../gateway/signaling/session.ts';
@@ -31,12 +33,16 @@ export interface Agent {
   readonly received: SipMessage[];
   readonly errors: unknown[];
   /** Overrides of the handlers for the sessions to come. */
-  on: Partial<InviteSessionHandlers> & { invited?: (session: InviteSession) => void };
+  on: Partial<InviteSessionHandlers> & {
+    invited?: (session: InviteSession) => void;
+    /** An INVITE with Replaces. Default: takes over at once. */
+    replacing?: (session: InviteSession, replaced: InviteSession) => void;
+  };
   readiness: number;
   handlers(): InviteSessionHandlers;
   call(
     to: { readonly uri: string },
-    options?: { readonly credentials?: { username: string; password: string } },
+    options?: Partial<Pick<InviteOptions, 'credentials' | 'headers' | 'offer' | 'ringLimitMs'>>,
   ): InviteSession;
   /** Times of what was sent, in ms since the first such message: `'200'`, `'INVITE'`. */
   times(what: string): number[];
@@ -68,9 +74,9 @@ export async function createAgent(
     on: {},
     readiness: 200,
     handlers: () => handlersFor(agent),
-    call(to, { credentials } = {}) {
+    call(to, callOptions = {}) {
       const session = agent.userAgent.invite(
-        { target: to.uri, from: agent.uri, offer: () => offerSdp, ...(credentials && { credentials }) },
+        { target: to.uri, from: agent.uri, offer: () => offerSdp, ...callOptions },
         agent.handlers(),
       );
       agent.sessions.push(session);
@@ -94,6 +100,17 @@ export async function createAgent(
         agent.sessions.push(session);
         const handlers = agent.handlers();
         queueMicrotask(() => agent.on.invited?.(session));
+        return handlers;
+      },
+      replacing(session, replaced) {
+        agent.sessions.push(session);
+        agent.events.push('replacing');
+        const handlers = agent.handlers();
+        queueMicrotask(() => {
+          if (agent.on.replacing !== undefined) return agent.on.replacing(session, replaced);
+          session.accept({ sdp: answerSdp });
+          replaced.end({ status: 200 });
+        });
         return handlers;
       },
       readiness: () => agent.readiness,
@@ -135,6 +152,16 @@ function handlersFor(agent: Agent): InviteSessionHandlers {
       events.push(`requested:${request.method}`);
       return on.requested?.(request) ?? { status: 200 };
     },
+    refreshed(answer) {
+      events.push('refreshed');
+      on.refreshed?.(answer);
+    },
+    ...(on.referred && {
+      referred(referral: Referral) {
+        events.push('referred');
+        return on.referred!(referral);
+      },
+    }),
     ended(end) {
       events.push(`ended:${end.cause === 'refused' ? end.response.status : end.cause}`);
       agent.ends.push(end);
