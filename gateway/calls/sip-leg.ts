@@ -193,8 +193,9 @@ export class SipLeg {
         return;
       case 'rtpFailed':
         this.#rtpState = 'none';
-        this.#handlers.closed();
+        // Before it is closed, and forgotten: the phone has still to be told.
         this.#endedByPeer(event.code === 'PORTSUSED' ? 'overload' : 'mediaFailed', event.message);
+        this.#handlers.closed();
         return;
       case 'rtpStarted':
         this.#handlers.told('caller audio started', {
@@ -218,9 +219,9 @@ export class SipLeg {
       case 'rtpClosed':
         this.counters = event.counters;
         this.#rtpState = 'none';
-        this.#handlers.closed();
         // Unasked for: its worker died.
         this.#endedByPeer('mediaFailed');
+        this.#handlers.closed();
         return;
       default:
     }

@@ -57,6 +57,31 @@ describe('endings of an answered call', () => {
     expect(lastStream().closedWith).toEqual({ code: 4001, reason: 'MAXDURATION' });
   });
 
+  it('media fails in us: BYE, and the server is told ERROR', async () => {
+    world = await CallWorld.open({ config: { rtp: { address: '127.0.0.1', ports: [40_000, 40_009] } } });
+    const { network } = world;
+    const openUdp = network.openUdp.bind(network);
+    let broken = false;
+    network.openUdp = async (options, receive) => {
+      const socket = await openUdp(options, receive);
+      if (options.port < 40_000 || options.port > 40_009) return socket;
+      const send: typeof socket.send = (...packet) => {
+        if (broken) throw new Error('broken');
+        socket.send(...packet);
+      };
+      return { ...socket, send };
+    };
+    const call = await world.call();
+    await world.clock.until(() => world?.said('call answered') !== undefined);
+    await world.clock.advance(200);
+    broken = true;
+    const result = await world.finish(call, 5_000);
+    expect(result.endedBy).toBe('farSide');
+    expect(result.reasonHeader).toMatch(/cause=41;text="media could not be set up or was lost/);
+    expect(lastStream().closedWith).toEqual({ code: 1011, reason: 'ERROR' });
+    expect(world.gateway.counts()).toMatchObject({ calls: 0, dialogs: 0 });
+  });
+
   it('a server from which nothing comes for 60 s: 4002 IDLE', async () => {
     world = await CallWorld.open();
     world.server.connected = (stream) => {

@@ -173,6 +173,27 @@ describe('what the phone sees of the stream server', () => {
     expect((await world.finish(first)).outcome).toBe('completed');
   });
 
+  it.each([
+    { name: 'no RTP port is left: 503', ports: [40_000, 40_001], status: 503, reason: /all 1 RTP ports/ },
+    { name: 'its RTP port cannot be bound: 500', ports: [40_000, 40_399], status: 500, reason: /EADDRINUSE/ },
+  ] as const)('$name, at once', async ({ ports, status, reason }) => {
+    world = await CallWorld.open({ config: { rtp: { address: '127.0.0.1', ports } } });
+    const { network } = world;
+    const first = status === 503 ? await world.call({ durationMs: 2_000 }) : undefined;
+    await world.clock.advance(200);
+    // Another program holds more of the range than is passed over.
+    for (let port = 40_000; status === 500 && port < 40_120; port++)
+      await network.openUdp({ address: '127.0.0.1', port }, () => {});
+    const second = await world.call();
+    const refused = await new Promise<Awaited<typeof second.ended>>((resolve, reject) => {
+      second.ended.then(resolve, reject);
+      void world?.clock.advance(500);
+    });
+    expect(refused.status).toBe(status);
+    expect(refused.reasonHeader).toMatch(reason);
+    if (first !== undefined) expect((await world.finish(first)).outcome).toBe('completed');
+  });
+
   it('an answered call: 100, 180, 200, and connect as the first message', async () => {
     world = await CallWorld.open();
     const result = await world.finish(
