@@ -37,6 +37,7 @@ export interface Agent {
     invited?: (session: InviteSession) => void;
     /** An INVITE with Replaces. Default: takes over at once. */
     replacing?: (session: InviteSession, replaced: InviteSession) => void;
+    requestedOutside?: (request: SipRequest) => { status: number };
   };
   readiness: number;
   handlers(): InviteSessionHandlers;
@@ -112,6 +113,10 @@ export async function createAgent(
           replaced.end({ status: 200 });
         });
         return handlers;
+      },
+      requestedOutside(request) {
+        agent.events.push(`outside:${request.method}`);
+        return agent.on.requestedOutside?.(request) ?? { status: 405 };
       },
       readiness: () => agent.readiness,
       counted: (code) => agent.counted.push(code),
