@@ -79,9 +79,12 @@ async function findTarget({
   if ((key === undefined) !== (secret === undefined))
     throw new Error(`--${key === undefined ? 'secret' : 'key'} alone: expected --key and --secret together`);
   const given = key !== undefined && secret !== undefined ? { key, secret } : undefined;
-  if (http !== undefined) return { url: targetUrl(http), credentials: given };
+  // A configuration that was not named may be another gateway's: its secret is not shown to this one.
+  if (http !== undefined && (given !== undefined || file === undefined))
+    return { url: targetUrl(http), credentials: given };
   const config = await loadConfig({ env, ...(file !== undefined && { file }) });
   const { address, port } = parseHttpListener(config.http.listen)!;
+  if (http !== undefined) return { url: targetUrl(http), credentials: config.applications[0] };
   const facing = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
   return {
     url: `${config.http.tls === undefined ? 'http' : 'https'}://${hostPortText({ address: facing, port })}`,

@@ -63,7 +63,10 @@ export function addAdminCommands(program: Command, io: CommandIo, exit: (status:
 function addAdminOptions(command: Command): Command {
   return command
     .option('--http <host:port>', 'the HTTP API (default: http.listen of the configuration)')
-    .option('--key <key>', 'application (default: the first of the configuration)')
+    .option(
+      '--key <key>',
+      'application (default: the first of the configuration; with --http of --config only)',
+    )
     .option('--secret <secret>', 'its secret; other users of the machine can see it here')
     .option('--config <file>', 'configuration (default: callwire.yaml, if there is one)')
     .option('--json', 'print JSON');
