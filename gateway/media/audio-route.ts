@@ -9,6 +9,8 @@ export interface AudioFormat {
   readonly live?: {
     /** How far the delays of its packets lie apart; undefined where that is not known yet. */
     readonly spreadMs: number | undefined;
+    /** The sink is about to run dry: whatever waits for a missing packet comes now. False where nothing waits. */
+    hurry(nowMs: number): boolean;
   };
 }
 
@@ -20,6 +22,12 @@ export interface AudioSink {
   play(pcm: Int16Array, offset: number, samples: number, nowMs: number): void;
   /** The same for little-endian bytes, an even number of them, at any offset. */
   playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void;
+  /** `play` of what the source made up in place of a lost packet, for a sink that may have made up something itself
+   *  meanwhile. */
+  playMadeUp?(pcm: Int16Array, offset: number, samples: number, nowMs: number): void;
+  /** From a live source: a packet came now, whose audio begins `aheadMs` after the end of all that was played so far;
+   *  it may have to wait for others before it, or be too late. */
+  noteArrival?(aheadMs: number, nowMs: number): void;
   /** Drops what was not played yet, and every trace of it in resampler and encoder. */
   clear(): void;
   /** Waiting here, and dropped here for want of room, since `plug`. */

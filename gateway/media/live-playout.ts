@@ -11,7 +11,7 @@ const startMs = 40;
 const jitterMsMin = 10;
 const jitterMsMax = 120;
 /** Dry for longer, it begins again as at the start; until then it goes on the moment something comes. */
-const dryMsMax = 100;
+const dryMsMax = 300;
 
 /** 60 ms at 48 kHz and what a faster clock adds. Shared by all endpoints of the thread. */
 const input = new Int16Array(6400);
@@ -31,6 +31,8 @@ export class LivePlayout {
   #state: 'filling' | 'playing' = 'filling';
   #takenMs = 0;
   #dryMs = 0;
+  /** Made up here, since the last audio that was really said. */
+  #madeUpMs = 0;
 
   constructor(format: AudioFormat, live: NonNullable<AudioFormat['live']>) {
     const { sampleRateHz, queueBytesMax: sizeBytesMax } = format;
@@ -47,11 +49,28 @@ export class LivePlayout {
     return this.#buffer.droppedMs;
   }
 
-  push(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
-    if (this.#state === 'playing') {
-      this.#clock.arrived(this.#buffer.queuedMs - (nowMs - this.#takenMs), nowMs);
-    }
+  /** A packet came, whose audio follows `aheadMs` behind what is here. What counts for the delay is when packets come,
+   *  not when the ones before them were given up. */
+  noteArrival(aheadMs: number, nowMs: number): void {
+    if (this.#state !== 'playing') return;
+    this.#clock.arrived(this.#buffer.queuedMs + aheadMs - (nowMs - this.#takenMs), nowMs);
+  }
+
+  push(bytes: Uint8Array, offset: number, sizeBytes: number): void {
+    this.#madeUpMs = 0;
     this.#buffer.push(bytes, offset, sizeBytes);
+  }
+
+  /** What the source made up for a packet that is lost. Its time has passed already where we ran dry over it: then it
+   *  is left out, or every loss would make the call later. */
+  pushMadeUp(bytes: Uint8Array, offset: number, sizeBytes: number): void {
+    const lengthMs = (sizeBytes * 500) / this.#buffer.sampleRateHz;
+    if (this.#madeUpMs < lengthMs / 2) {
+      this.#buffer.push(bytes, offset, sizeBytes);
+      return;
+    }
+    this.#madeUpMs -= lengthMs;
+    this.#clock.inserted(-lengthMs);
   }
 
   /** The frame that is due, as `Playout.take`. */
@@ -66,6 +85,7 @@ export class LivePlayout {
     this.#takenMs = nowMs;
     const { ratio, cutMs } = this.#clock.next((wanted * 1000) / sampleRateHz, nowMs);
     const needed = this.#trim.inputSamples(wanted, ratio);
+    while (this.#buffer.queuedSamples < needed && this.#live.hurry(nowMs));
     const joined = cutMs > 0 ? this.#cut(cutMs) : 0;
     const taken = joined + this.#buffer.take(input, joined, needed - joined);
     this.#concealment.accept(input, 0, taken);
@@ -90,6 +110,7 @@ export class LivePlayout {
   #begin(): void {
     this.#state = 'filling';
     this.#dryMs = 0;
+    this.#madeUpMs = 0;
     this.#clock.restart();
     this.#trim.reset();
     this.#concealment.reset();
@@ -100,7 +121,10 @@ export class LivePlayout {
     if (this.#state === 'playing') return true;
     const spreadMs = this.#live.spreadMs ?? jitterMsMin;
     const jitterMs = Math.min(jitterMsMax, Math.max(jitterMsMin, spreadMs));
-    if (this.#buffer.queuedMs < startMs + jitterMs) return false;
+    const excessMs = this.#buffer.queuedMs - startMs - jitterMs;
+    if (excessMs < 0) return false;
+    // After a pause nobody misses the start of what has piled up.
+    this.#buffer.skip(Math.floor((excessMs * this.#buffer.sampleRateHz) / 1000));
     this.#state = 'playing';
     this.#takenMs = nowMs;
     return true;
@@ -112,6 +136,7 @@ export class LivePlayout {
     const missingMs = ((needed - taken) * 1000) / this.#buffer.sampleRateHz;
     this.#clock.inserted(missingMs);
     this.#dryMs += missingMs;
+    this.#madeUpMs += missingMs;
     if (this.#dryMs > dryMsMax) {
       this.#begin();
       input.fill(0, taken, needed);

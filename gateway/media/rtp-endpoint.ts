@@ -95,7 +95,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
         emit({ type: 'notice', endpointId, code: 'digits-dropped', message });
       },
     });
-    this.#uplink = new Uplink(this.#digits);
+    const giveUpHole = (nowMs: number) => this.#giveUpHole(nowMs);
+    this.#uplink = new Uplink({ digits: this.#digits, giveUpHole });
     this.#sender = new RtpSender({
       ssrc: randomInt(0x1_0000_0000),
       // The lower half, as a receiver that misses the first SRTP packets could not tell a rollover (RFC 3711 §3.3.1).
@@ -186,6 +187,13 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     }
   }
 
+  #giveUpHole(nowMs: number): boolean {
+    if (this.#jitterBuffer.packetsHeld === 0) return false;
+    this.#jitterBuffer.giveUp();
+    this.#deliverHeld(nowMs);
+    return true;
+  }
+
   #deliver(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
     this.#meter.bursts?.received();
     if (!this.#receives) return;
@@ -225,8 +233,18 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#playout?.push(bytes, offset, sizeBytes, nowMs);
   }
 
+  noteArrival(aheadMs: number, nowMs: number): void {
+    if (this.#playout instanceof LivePlayout) this.#playout.noteArrival(aheadMs, nowMs);
+  }
+
   play(samples: Int16Array, offset: number, count: number, nowMs: number): void {
     this.playBytes(new Uint8Array(samples.buffer, samples.byteOffset), offset * 2, count * 2, nowMs);
+  }
+
+  playMadeUp(samples: Int16Array, offset: number, count: number, nowMs: number): void {
+    const playout = this.#playout;
+    if (!(playout instanceof LivePlayout)) return this.play(samples, offset, count, nowMs);
+    playout.pushMadeUp(new Uint8Array(samples.buffer, samples.byteOffset), offset * 2, count * 2);
   }
 
   /** On the wheel, once a ptime: the next packet, of silence where nothing waits, so that timestamps, NAT bindings

@@ -17,11 +17,14 @@ const queuedMsMax = 2000;
 const holeMsMin = 20;
 const holeMsMax = 120;
 const holeMsFirst = 60;
+/** What is further off is another talkspurt, or a clock that was set anew. */
+const aheadMsMax = 500;
 
 /** What becomes of a phone's packets once they are in order: decoded or concealed, on one time axis with its digits,
  *  and pushed to every sink. */
 export class Uplink {
   readonly #digits: DigitPath;
+  readonly #giveUpHole: (nowMs: number) => boolean;
   #sinks: readonly AudioSink[] = [];
   #coders: CoderPair | undefined;
   #timeline = new UplinkTimeline(8000);
@@ -31,8 +34,13 @@ export class Uplink {
   /** Samples of the packet played last: what a lost one is taken to have had. */
   #samplesReceived = 0;
 
-  constructor(digits: DigitPath) {
-    this.#digits = digits;
+  /** `giveUpHole` delivers what waits behind the first missing packet; false where nothing does. */
+  constructor(options: {
+    readonly digits: DigitPath;
+    readonly giveUpHole: (nowMs: number) => boolean;
+  }) {
+    this.#digits = options.digits;
+    this.#giveUpHole = options.giveUpHole;
   }
 
   /** Another codec, or another PCM rate of the same. */
@@ -48,6 +56,15 @@ export class Uplink {
   /** Notes when an audio packet came, before it is put into order. */
   arrived(timestamp: number, nowMs: number): void {
     this.#spread.measure(timestamp, nowMs);
+    const aheadTicks = this.#timeline.ahead(timestamp);
+    if (aheadTicks === undefined) return;
+    const aheadMs = (aheadTicks * 1000) / this.#coders!.codec.rtpClockRateHz;
+    if (Math.abs(aheadMs) > aheadMsMax) return;
+    for (const sink of this.#sinks) sink.noteArrival?.(aheadMs, nowMs);
+  }
+
+  hurry(nowMs: number): boolean {
+    return this.#giveUpHole(nowMs);
   }
 
   /** How long a hole is worth waiting for: a packet behind it may itself have been the fastest of all, and then the
@@ -121,7 +138,10 @@ export class Uplink {
     const { decoder } = this.#coders!;
     const samples = decoder.conceal(pcm, 0, wanted);
     this.#digits.listen(pcm, samples, decoder.sampleRateHz, nowMs);
-    for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+    for (const sink of this.#sinks) {
+      if (sink.playMadeUp === undefined) sink.play(pcm, 0, samples, nowMs);
+      else sink.playMadeUp(pcm, 0, samples, nowMs);
+    }
   }
 
   /** The sender began anew. */

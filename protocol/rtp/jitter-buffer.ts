@@ -104,6 +104,11 @@ export class JitterBuffer {
     return this.#giveUpOne();
   }
 
+  /** The hole in front is not waited for any longer. */
+  giveUp(): void {
+    if (this.#heldCount > 0) this.#deadlineMs = Number.NEGATIVE_INFINITY;
+  }
+
   /** Whatever waits becomes due at once, holes between are lost; when `next` has given all of it, or at the next
    *  `offer`, the buffer starts anew with any sequence number. */
   flush(): void {

@@ -7,10 +7,11 @@
 const guardMs = 20;
 const bucketMs = 250;
 const buckets = 8;
-/** PI control of the playing speed, critically damped (integral = proportional² / 4), so slow that its pitch is not
- *  heard: milliseconds per second for each millisecond of error. */
-const proportional = 0.3;
-const integral = 0.0225;
+/** PI control of the playing speed, so slow that its pitch is not heard: milliseconds per second for each millisecond
+ *  of error. Too little audio is urgent, too much is not. */
+const proportionalShort = 0.3;
+const proportionalLong = 0.15;
+const integral = 0.01;
 /** Fastest correction, 1.5 %, of which a drift of 0.5 % takes a third. */
 const speedMax = 15;
 /** Errors and drifts below these are left alone, so that a good line is passed on bit by bit. */
@@ -124,7 +125,7 @@ export class PlayoutClock {
       return 0;
     }
     this.#correcting = Math.abs(error) > 1 || Math.abs(this.#drift) > deadSpeed;
-    const wanted = proportional * error + this.#drift;
+    const wanted = (error < 0 ? proportionalShort : proportionalLong) * error + this.#drift;
     const speed = Math.max(-speedMax, Math.min(speedMax, wanted));
     // No winding up while it goes as fast as it may.
     if (speed === wanted) this.#drift += (integral * error * frameMs) / 1000;

@@ -17,6 +17,11 @@ export class UplinkTimeline {
     this.#ticksPerMs = rtpClockRateHz / 1000;
   }
 
+  /** How far behind the end of what the sinks have a packet begins; negative where it is late. */
+  ahead(timestamp: number): number | undefined {
+    return this.#until === undefined ? undefined : (timestamp - this.#until) | 0;
+  }
+
   /** An audio packet of `ticks` is about to be played: how much silence belongs before it; undefined where it is not
    *  to be played at all, as it is the sound of a digit whose time was given on as silence. */
   audio(timestamp: number, ticks: number): number | undefined {
