@@ -60,7 +60,7 @@ export class SipTransport {
     this.#localAddresses = new LocalAddresses(options.clock, options.localAddressFor);
     this.#streams = new StreamConnections({
       ...options,
-      listeningPort: (protocol) => this.listening.find((listener) => listener.protocol === protocol)?.port,
+      listeningPort: (protocol, address) => this.#listeningPort(protocol, address),
       received: (bytes, flow) => this.#receive(bytes, flow),
     });
   }
@@ -161,6 +161,17 @@ export class SipTransport {
     this.#open = false;
     for (const { socket } of this.#udp) socket.close();
     await this.#streams.close('the user agent is closed');
+  }
+
+  /** At that address, else at all addresses of its family, else at all of both. */
+  #listeningPort(protocol: 'tcp' | 'tls', address: string): number | undefined {
+    const candidates = this.listening.filter((listener) => listener.protocol === protocol);
+    const wildcard = isIPv6(address) ? '::' : '0.0.0.0';
+    for (const wanted of [address, wildcard, '::']) {
+      const found = candidates.find((listener) => listener.address === wanted);
+      if (found !== undefined) return found.port;
+    }
+    return undefined;
   }
 
   async #listen({ protocol, address, port }: SipAddress): Promise<SipAddress> {

@@ -59,7 +59,8 @@ export class StreamConnection implements SipFlow {
   #open = true;
   #error = 'closed by the far side';
 
-  /** `socket` is connected. `listeningPort`: where we listen for this protocol, to be named in Via and Contact. */
+  /** `socket` is connected. `listeningPort`: where we listen, to be named in Via and Contact; default: its
+   *  own port. */
   constructor(options: {
     readonly socket: Socket | TLSSocket;
     readonly protocol: 'tcp' | 'tls';

@@ -24,8 +24,8 @@ export interface StreamConnectionsOptions {
   readonly connectionsPerSourceMax: number;
   /** 0 ≤ x < 1: spreads the keep-alives. */
   random(): number;
-  /** Where we listen for this protocol, to be named in Via and Contact. */
-  listeningPort(protocol: 'tcp' | 'tls'): number | undefined;
+  /** Where we listen for this protocol at this address of ours, to be named in Via and Contact. */
+  listeningPort(protocol: 'tcp' | 'tls', address: string): number | undefined;
   /** Something needs this connection: it is held open however long it is silent. */
   inUse(flow: SipFlow): boolean;
   /** False: whoever connects from there is not spoken to. */
@@ -160,7 +160,10 @@ export class StreamConnections {
       socket,
       protocol,
       inbound,
-      listeningPort: this.#options.listeningPort(protocol),
+      // It came to where we listen.
+      listeningPort: inbound
+        ? undefined
+        : this.#options.listeningPort(protocol, withoutMapping(socket.localAddress ?? '')),
       clock: this.#options.clock,
       random: () => this.#options.random(),
       handlers: {

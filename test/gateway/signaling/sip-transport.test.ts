@@ -180,6 +180,34 @@ describe('TCP', () => {
   });
 });
 
+it.skipIf(!hasIPv6)(
+  'Contact over a connection names the listener of its family, from both ends',
+  async () => {
+    const listen = ['127.0.0.1', '::1'].map((address) => ({ protocol: 'tcp' as const, address, port: 0 }));
+    const alice = await createReal('tcp', { listen, seed: 1 });
+    const bob = await createReal('tcp', { listen, seed: 2 });
+    bob.on.invited = (session) => session.accept(accept);
+    const six = (agent: Agent): string => `[::1]:${agent.userAgent.listening[1]!.port};transport=tcp>`;
+    const session = alice.call({ uri: `sip:x@[::1]:${bob.userAgent.listening[1]!.port};transport=tcp` });
+    await vi.waitFor(() => expect(alice.events).toEqual(['accepted']));
+    const answer = alice.received.find((message) => labelOf(message) === '200')!;
+    expect(headerValue(answer, 'Contact')).toContain(six(bob));
+    expect(headerValue(session.invite, 'Contact')).toContain(six(alice));
+  },
+);
+
+it('connections of one source are limited in number', async () => {
+  const bob = await createReal('tcp', { limits: { connectionsPerSourceMax: 2 } });
+  const phones = [await connectTo(bob), await connectTo(bob), await connectTo(bob)];
+  await once(phones[2]!, 'close');
+  expect(bob.counted).toEqual(['source-connection-limit']);
+  phones[0]!.destroy();
+  await vi.waitFor(() => expect(bob.userAgent.counts().connections).toBe(1));
+  const next = await connectTo(bob);
+  next.write(options('127.0.0.1:9'));
+  await vi.waitFor(() => expect(next.received).toContain('200'));
+});
+
 describe('TLS', () => {
   it('checks the certificate of the far side', async () => {
     const bob = await createReal('tls');
