@@ -13,6 +13,9 @@ const moduleDirectories = [
 ];
 const modules = ['account', 'menu', 'g711', 'aufile', 'aubridge', 'sndfile'];
 
+/** Undefined where it is not installed. */
+export const moduleDirectory = moduleDirectories.find((path) => existsSync(path));
+
 export const baresip = findPeer('baresip', 'baresip-core', moduleDirectories);
 
 export interface BaresipCall {
@@ -74,7 +77,7 @@ function configText(port: number, recordings: string, play: string): string {
     'auplay_channels 1',
     'audio_level no',
     'rtp_ports 20000-29998',
-    `module_path ${moduleDirectories.find((path) => existsSync(path)) ?? ''}`,
+    `module_path ${moduleDirectory ?? ''}`,
     `snd_path ${recordings}`,
     ...modules.map((name) => `${name === 'account' || name === 'menu' ? 'module_app' : 'module'} ${name}.so`),
   ];
