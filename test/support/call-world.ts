@@ -1,5 +1,5 @@
 import { type ConfigInput, defaultConfig } from '../../gateway/config.ts';
-import { type Gateway, startGateway } from '../../gateway/gateway.ts';
+import { type Gateway, type GatewayIo, startGateway } from '../../gateway/gateway.ts';
 import { createLog } from '../../gateway/log.ts';
 import { createInlineMediaPool } from '../../gateway/media/inline-media-pool.ts';
 import { type CallOptions, createPhone, type Phone } from '../../gateway/phone/phone.ts';
@@ -37,6 +37,8 @@ export class CallWorld {
     sampleRate = 16_000,
     maxDuration = 3_600,
     routeTo = '*',
+    earlyMedia,
+    watching,
   }: {
     readonly link?: LinkOptions;
     readonly config?: ConfigInput;
@@ -44,6 +46,8 @@ export class CallWorld {
     readonly maxDuration?: number;
     /** Pattern of the only route. */
     readonly routeTo?: string;
+    readonly earlyMedia?: boolean;
+    readonly watching?: GatewayIo['watching'];
   } = {}): Promise<CallWorld> {
     const clock = new FakeClock();
     const network = new MemoryNetwork(clock, link);
@@ -58,6 +62,7 @@ export class CallWorld {
         routes: [
           {
             to: routeTo,
+            ...(earlyMedia === undefined ? {} : { earlyMedia }),
             action: {
               name: 'connectStream',
               destination: { type: 'Websocket', endpoint: 'ws://stream.test/' },
@@ -81,6 +86,7 @@ export class CallWorld {
         createMediaPool: (settings) =>
           createInlineMediaPool({ ...settings, clock, network, openStreamSocket: server.open }),
         localAddressFor: async () => address,
+        ...(watching && { watching }),
       },
     );
     const phone = await createPhone({
