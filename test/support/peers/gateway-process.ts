@@ -11,7 +11,9 @@ export const mainFile = resolve(import.meta.dirname, '../../../dist/gateway/cli/
 const readyLimitMs = 20_000;
 
 export interface GatewayProcess {
-  /** `127.0.0.1:5060`, of the UDP and of the TCP listener. */
+  /** Every listener, `udp:127.0.0.1:5060`. */
+  readonly sip: readonly string[];
+  /** `127.0.0.1:5060`, of the first UDP and the first TCP listener. */
   readonly udp: string;
   readonly tcp: string;
   readonly http: string;
@@ -84,6 +86,7 @@ export async function startGatewayProcess(
 }
 
 interface Listening {
+  readonly sip: readonly string[];
   readonly udp: string;
   readonly tcp: string;
   readonly http: string;
@@ -94,7 +97,7 @@ function readReady(line: string): Listening | undefined {
   const { sip, http } = JSON.parse(line) as { sip: string[]; http: string };
   const listener = (protocol: string): string =>
     sip.find((text) => text.startsWith(`${protocol}:`))?.slice(protocol.length + 1) ?? '';
-  return { udp: listener('udp'), tcp: listener('tcp'), http };
+  return { sip, udp: listener('udp'), tcp: listener('tcp'), http };
 }
 
 function questions(listening: Listening, gateway: Running): GatewayProcess {
