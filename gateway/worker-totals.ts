@@ -37,6 +37,36 @@ export class WorkerTotals {
         (from) => from.rtpPacketsIgnored,
       ),
       counter(
+        'callwire_rtp_duplicate_total',
+        'RTP packets that had come before; dropped.',
+        (from) => from.rtpPacketsDuplicate,
+      ),
+      counter(
+        'callwire_rtp_late_total',
+        'RTP packets that came after their place was given up; dropped.',
+        (from) => from.rtpPacketsLate,
+      ),
+      counter(
+        'callwire_rtp_refused_total',
+        'SRTP packets with a wrong tag, or that had come before; dropped.',
+        (from) => from.rtpPacketsRefused,
+      ),
+      counter(
+        'callwire_stream_frames_dropped_total',
+        '20 ms messages not sent because the stream server did not take them.',
+        (from) => from.streamFramesDropped,
+      ),
+      counter(
+        'callwire_stream_early_total',
+        'Binary messages of stream servers that came before their answer; dropped.',
+        (from) => from.streamMessagesEarly,
+      ),
+      counter(
+        'callwire_stream_invalid_total',
+        'Text messages of stream servers that were no known command, or broken; ignored.',
+        (from) => from.streamMessagesInvalid,
+      ),
+      counter(
         'callwire_stream_dropped_ms_total',
         'Audio from stream servers dropped for want of room, in ms.',
         (from) => from.streamDroppedMs,

@@ -9,6 +9,7 @@ import type {
   StreamCounters,
   WorkerCounters,
 } from './media-messages.ts';
+import { addRtp, addStream, noTotals } from './media-totals.ts';
 import { RtpEndpoint } from './rtp-endpoint.ts';
 import { RtpPorts } from './rtp-ports.ts';
 import { StreamEndpoint } from './stream-endpoint.ts';
@@ -73,7 +74,7 @@ class Core implements MediaCore {
   /** Who feeds each sink. */
   readonly #sourceOf = new Map<AudioSink, AudioSource>();
   /** Of endpoints that are gone. */
-  readonly #past = { received: 0, sent: 0, lost: 0, ignored: 0, droppedMs: 0 };
+  readonly #past = noTotals();
   #portsBound = 0;
 
   constructor(options: MediaCoreOptions) {
@@ -265,11 +266,7 @@ class Core implements MediaCore {
     const port = this.#portOf.get(endpoint);
     this.#portOf.delete(endpoint);
     if (port !== undefined) this.#ports.free(port);
-    const counters = endpoint.counters();
-    this.#past.received += counters.packetsReceived;
-    this.#past.sent += counters.packetsSent;
-    this.#past.lost += counters.packetsLost;
-    this.#past.ignored += counters.packetsIgnored;
+    addRtp(this.#past, endpoint.counters());
   }
 
   // ---- Streams -----------------------------------------------------------------------------------------------
@@ -290,7 +287,7 @@ class Core implements MediaCore {
 
   #forgetStream(endpointId: EndpointId, endpoint: StreamEndpoint): void {
     this.#unplug(endpoint);
-    this.#past.droppedMs += endpoint.counters().droppedMs;
+    addStream(this.#past, endpoint.counters());
     if (this.#streams.get(endpointId) === endpoint) this.#streams.delete(endpointId);
   }
 
@@ -329,15 +326,12 @@ class Core implements MediaCore {
     for (const [endpointId, endpoint] of this.#rtp) {
       const counters = endpoint.counters();
       rtp[endpointId] = counters;
-      totals.received += counters.packetsReceived;
-      totals.sent += counters.packetsSent;
-      totals.lost += counters.packetsLost;
-      totals.ignored += counters.packetsIgnored;
+      addRtp(totals, counters);
     }
     for (const [endpointId, endpoint] of this.#streams) {
       const counters = endpoint.counters();
       streams[endpointId] = counters;
-      totals.droppedMs += counters.droppedMs;
+      addStream(totals, counters);
     }
     const worker: WorkerCounters = {
       endpoints: this.endpoints,
@@ -345,12 +339,8 @@ class Core implements MediaCore {
       latenessMsBuckets: [...this.#wheel.latenessMsBuckets],
       latenessMsSum: this.#wheel.latenessMsSum,
       framesSkipped: this.#wheel.framesSkipped,
-      rtpPacketsReceived: totals.received,
-      rtpPacketsSent: totals.sent,
-      rtpPacketsLost: totals.lost,
-      rtpPacketsIgnored: totals.ignored,
-      streamDroppedMs: totals.droppedMs,
       portsInUse: this.#portsBound,
+      ...totals,
     };
     this.#options.emit({ type: 'report', requestId, rtp, streams, worker });
   }

@@ -225,18 +225,28 @@ export type MediaEvent =
       readonly worker: WorkerCounters;
     };
 
+/** Added up over all endpoints that a worker had and has. */
+export interface MediaTotals {
+  readonly rtpPacketsReceived: number;
+  readonly rtpPacketsSent: number;
+  readonly rtpPacketsLost: number;
+  readonly rtpPacketsDuplicate: number;
+  readonly rtpPacketsLate: number;
+  readonly rtpPacketsIgnored: number;
+  readonly rtpPacketsRefused: number;
+  readonly streamDroppedMs: number;
+  readonly streamFramesDropped: number;
+  readonly streamMessagesEarly: number;
+  readonly streamMessagesInvalid: number;
+}
+
 /** Totals since the worker started, for `/metrics`. */
-export interface WorkerCounters {
+export interface WorkerCounters extends MediaTotals {
   readonly endpoints: number;
   /** How late ticks ran: `latenessMsBuckets[i]` counts those of at most `latenessMsBounds[i]`, the last the rest. */
   readonly latenessMsBounds: readonly number[];
   readonly latenessMsBuckets: readonly number[];
   readonly latenessMsSum: number;
   readonly framesSkipped: number;
-  readonly rtpPacketsReceived: number;
-  readonly rtpPacketsSent: number;
-  readonly rtpPacketsLost: number;
-  readonly rtpPacketsIgnored: number;
-  readonly streamDroppedMs: number;
   readonly portsInUse: number;
 }

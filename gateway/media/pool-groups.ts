@@ -7,6 +7,7 @@ import type {
   WorkerCounters,
 } from './media-messages.ts';
 import type { MediaGroup, MediaReport } from './media-pool.ts';
+import { noTotals } from './media-totals.ts';
 import { latenessMsBounds } from './timing-wheel.ts';
 
 type Report = Extract<MediaEvent, { readonly type: 'report' }>;
@@ -165,12 +166,8 @@ const nothingCounted: WorkerCounters = {
   latenessMsBuckets: [...latenessMsBounds.map(() => 0), 0],
   latenessMsSum: 0,
   framesSkipped: 0,
-  rtpPacketsReceived: 0,
-  rtpPacketsSent: 0,
-  rtpPacketsLost: 0,
-  rtpPacketsIgnored: 0,
-  streamDroppedMs: 0,
   portsInUse: 0,
+  ...noTotals(),
 };
 
 function rtpLost(endpointId: EndpointId): MediaEvent {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { WorkerCounters } from '../../gateway/media/media-messages.ts';
+import { noTotals } from '../../gateway/media/media-totals.ts';
 import { createMetrics, type Metrics } from '../../gateway/metrics.ts';
 
 const worker = (totals: Partial<WorkerCounters> = {}): WorkerCounters => ({
@@ -8,12 +9,8 @@ const worker = (totals: Partial<WorkerCounters> = {}): WorkerCounters => ({
   latenessMsBuckets: [0, 0, 0, 0],
   latenessMsSum: 0,
   framesSkipped: 0,
-  rtpPacketsReceived: 0,
-  rtpPacketsSent: 0,
-  rtpPacketsLost: 0,
-  rtpPacketsIgnored: 0,
-  streamDroppedMs: 0,
   portsInUse: 0,
+  ...noTotals(),
   ...totals,
 });
 
@@ -96,7 +93,18 @@ describe('the totals of the media workers', () => {
           endpoints: 2,
           portsInUse: 4,
         }),
-        worker({ rtpPacketsReceived: 5, streamDroppedMs: 40, rtpPacketsIgnored: 3, framesSkipped: 2 }),
+        worker({
+          rtpPacketsReceived: 5,
+          rtpPacketsDuplicate: 8,
+          rtpPacketsLate: 9,
+          rtpPacketsIgnored: 3,
+          rtpPacketsRefused: 11,
+          streamDroppedMs: 40,
+          streamFramesDropped: 12,
+          streamMessagesEarly: 13,
+          streamMessagesInvalid: 14,
+          framesSkipped: 2,
+        }),
       ],
       [7],
     );
@@ -111,8 +119,14 @@ describe('the totals of the media workers', () => {
       'callwire_rtp_packets_total{direction="out"} 20',
       'callwire_rtp_lost_total 1',
       'callwire_rtp_ignored_total 3',
+      'callwire_rtp_duplicate_total 8',
+      'callwire_rtp_late_total 9',
+      'callwire_rtp_refused_total 11',
       'callwire_rtp_ports_used{worker="0"} 4',
       'callwire_rtp_ports_used{worker="1"} 0',
+      'callwire_stream_frames_dropped_total 12',
+      'callwire_stream_early_total 13',
+      'callwire_stream_invalid_total 14',
       'callwire_stream_dropped_ms_total 40',
       'callwire_frames_skipped_total 2',
       'callwire_worker_endpoints{worker="0"} 2',

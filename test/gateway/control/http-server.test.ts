@@ -9,6 +9,7 @@ import {
   startHttpServer,
 } from '../../../gateway/control/http-server.ts';
 import { createLog } from '../../../gateway/log.ts';
+import { noTotals } from '../../../gateway/media/media-totals.ts';
 import { createMetrics, type Metrics } from '../../../gateway/metrics.ts';
 
 const call: CallSummary = {
@@ -180,12 +181,10 @@ describe('the API', () => {
         latenessMsBuckets: [4, 1],
         latenessMsSum: 3,
         framesSkipped: 0,
+        portsInUse: 4,
+        ...noTotals(),
         rtpPacketsReceived: 5,
         rtpPacketsSent: 6,
-        rtpPacketsLost: 0,
-        rtpPacketsIgnored: 0,
-        streamDroppedMs: 0,
-        portsInUse: 4,
       },
     ];
     await start({ view: { ...view, workers, callsByWorker: () => [1] } });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MediaCommand, MediaEvent } from '../../../gateway/media/media-messages.ts';
+import { noTotals } from '../../../gateway/media/media-totals.ts';
 import { PoolGroups } from '../../../gateway/media/pool-groups.ts';
 
 interface Posted {
@@ -25,11 +26,8 @@ function answer(posted: readonly Posted[], worker: number, rtpPacketsSent: numbe
     latenessMsBuckets: [0],
     latenessMsSum: 0,
     framesSkipped: 0,
-    rtpPacketsReceived: 0,
-    rtpPacketsLost: 0,
-    rtpPacketsIgnored: 0,
-    streamDroppedMs: 0,
     portsInUse: 0,
+    ...noTotals(),
   };
   return { type: 'report', requestId, rtp: {}, streams: {}, worker: { ...counted, rtpPacketsSent } };
 }

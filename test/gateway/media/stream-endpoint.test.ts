@@ -129,16 +129,22 @@ describe('the conversation', () => {
 
 describe('audio from the server', () => {
   it('is dropped and counted before the answer', async () => {
-    const { call, stream, clock } = await startSilent();
+    const { call, stream, clock, pool } = await startSilent();
     stream.sendBinary(new Uint8Array(320));
     stream.sendBinary(new Uint8Array(320));
+    stream.send({ command: 'dance' });
     stream.send({ command: 'answer' });
     call.bridge();
     await clock.advance(10);
     call.closeStream();
     await clock.advance(10);
     expect(call.event('streamClosed')?.counters).toMatchObject({ messagesEarly: 2, bufferedMs: 0 });
-    expect(call.all('notice').map(({ code }) => code)).toEqual(['early-audio']);
+    expect(call.all('notice').map(({ code }) => code)).toEqual(['early-audio', 'unknown-command']);
+    // Also where the call is gone: what was dropped is in the metrics.
+    expect((await pool.report()).workers[0]).toMatchObject({
+      streamMessagesEarly: 2,
+      streamMessagesInvalid: 1,
+    });
   });
 
   it('waits for the bridge where it comes right after the answer', async () => {
