@@ -46,10 +46,14 @@ export interface HeaderOption {
   readonly value: string;
 }
 
+/** What a message has once, long and compact. */
+const headersOnce = /^(?:from|f|to|t|call-id|i|cseq|max-forwards|content-(?:length|type)|l|c)$/i;
+
 /** `Name: value`, for an option that may be given again and again. */
 export function collectHeader(text: string, collected: readonly HeaderOption[] = []): HeaderOption[] {
   const match = /^([A-Za-z0-9!%*_+`'~.-]+):[ \t]*([^\r\n]*)$/.exec(text);
   if (match === null) throw new InvalidArgumentError("Expected 'Name: value', such as 'X-Ticket: INC-4815'.");
+  if (headersOnce.test(match[1]!)) throw new InvalidArgumentError(`The phone itself writes ${match[1]}.`);
   return [...collected, { name: match[1]!, value: match[2]! }];
 }
 

@@ -63,6 +63,7 @@ describe('bad usage is status 64 and says what to do', () => {
     { argv: ['calls', '--key', 'app'], says: '--key alone: expected --key and --secret together' },
     { argv: ['call', 'sip:a@b', '--dtmf', '12x'], says: 'Expected digits: 0-9 * # A-D' },
     { argv: ['call', 'sip:a@b', '--header', 'no colon'], says: "Expected 'Name: value'" },
+    { argv: ['call', 'sip:a@b', '--header', 'Call-ID: 1'], says: 'The phone itself writes Call-ID.' },
     { argv: ['call', 'sip:a@b', '--header', 'X: a\r\nVia: b'], says: "Expected 'Name: value'" },
     {
       argv: ['call', 'sip:a@b', '--record', '/nowhere/heard.wav'],
