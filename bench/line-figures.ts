@@ -1,6 +1,5 @@
 /** What a bad line leaves of a tone, through everything that stands between a phone's packets and a sink. */
 
-import { pcmu } from '../codecs/g711.ts';
 import { measureTone } from '../codecs/goertzel.ts';
 import type { AudioFormat, AudioSink } from '../gateway/media/audio-route.ts';
 import { CoderPair } from '../gateway/media/coder-pair.ts';
@@ -20,6 +19,8 @@ export interface Line {
   readonly jitterMs?: number;
   /** Of the sender's clock against ours: 0.005 is 0.5 % fast. */
   readonly drift?: number;
+  /** Linear where the line and not the codec is to be measured. Default pcmu. */
+  readonly codec?: 'pcmu' | 'l16-8000';
 }
 
 export interface LineFigures {
@@ -63,14 +64,13 @@ function carry(line: Line, sink: Heard, tick: (nowMs: number) => void): void {
     return true;
   };
   const uplink = new Uplink({ digits, giveUpHole });
-  uplink.use(new CoderPair({ codec: 'pcmu' }, undefined));
+  const coders = new CoderPair({ codec: line.codec ?? 'pcmu' }, undefined);
+  uplink.use(coders);
   uplink.addSink(sink);
   const jitterBuffer = new JitterBuffer();
   const header = new RtpHeader();
-  const payload = new Uint8Array(packetSamples);
-  const encoder = pcmu.createEncoder();
+  const payload = new Uint8Array(coders.codec.payloadBytesMax);
   const said = new Int16Array(packetSamples);
-  header.payloadBytes = packetSamples;
   const deliver = (packet: RtpHeader, bytes: Uint8Array, nowMs: number) => {
     sink.noteDelay(nowMs - (packet.timestamp * 1000) / rateHz - lineMs);
     uplink.deliver(packet, bytes, nowMs);
@@ -88,7 +88,7 @@ function carry(line: Line, sink: Heard, tick: (nowMs: number) => void): void {
       tick(tickMs);
     }
     sine(said, index * packetSamples);
-    encoder.encode(said, 0, packetSamples, payload, 0);
+    header.payloadBytes = coders.encoder.encode(said, 0, packetSamples, payload, 0);
     header.sequence = index & 0xffff;
     header.timestamp = (index * packetSamples) >>> 0;
     uplink.arrived(header.timestamp, atMs);
