@@ -206,6 +206,8 @@ export class PhoneRtp {
     this.#socket?.close();
     this.#otherSocket?.close();
     const running = this.#running;
+    running?.encoder.close();
+    running?.decoder.close();
     return {
       packetsSent: this.#packetsSent,
       packetsReceived: running?.reception.packetsReceived ?? 0,
