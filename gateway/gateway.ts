@@ -1,7 +1,8 @@
 import type { Codec } from '../codecs/codec.ts';
 import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
 import { callCodecs, missingCodec } from './call-codecs.ts';
-import type { Call, CallContext, CallHandlers } from './calls/call.ts';
+import type { Call } from './calls/call.ts';
+import type { CallContext, CallHandlers } from './calls/call-context.ts';
 import { diceOf } from './calls/end-reason.ts';
 import { CallRegistry } from './calls/registry.ts';
 import { readCertificate } from './certificate-files.ts';

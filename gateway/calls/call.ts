@@ -1,80 +1,24 @@
 import { ProtocolError } from '../../protocol/protocol-error.ts';
-import type { CallerFacts } from '../../protocol/sip/caller-facts.ts';
-import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
+import type { SipHeader } from '../../protocol/sip/message.ts';
 import { buildConnectMessage } from '../../protocol/stream/sinch.ts';
-import type { ConnectStream } from '../../protocol/svaml/connect-stream.ts';
-import type { Clock, Timer } from '../clock.ts';
+import { type ConnectStream, maxDurationSecondsMax } from '../../protocol/svaml/connect-stream.ts';
 import type { Log } from '../log.ts';
-import type {
-  EndpointId,
-  MediaEvent,
-  RtpCounters,
-  StreamCounters,
-  StreamLimits,
-} from '../media/media-messages.ts';
-import type { MediaGroup, MediaPool } from '../media/media-pool.ts';
+import type { EndpointId, MediaEvent } from '../media/media-messages.ts';
+import type { MediaGroup } from '../media/media-pool.ts';
 import type { RouteDecision } from '../routing/router.ts';
 import type {
   InviteSession,
   InviteSessionHandlers,
   ReferOptions,
   ReferOutcome,
-  Referral,
 } from '../signaling/session.ts';
-import {
-  type CallDeadline,
-  type CallEvent,
-  type CallState,
-  callStates,
-  nextCallState,
-} from './call-states.ts';
+import type { CallContext, CallHandlers, CallParty } from './call-context.ts';
+import { CallProgress } from './call-progress.ts';
+import { qualityFields } from './call-quality.ts';
+import type { CallDeadline, CallState } from './call-states.ts';
 import { diceOf, type EndReason, endReasons, reasonHeader } from './end-reason.ts';
-import { type LegDigit, refusalOf, SipLeg, type SipLegSettings } from './sip-leg.ts';
+import { refusalOf, SipLeg } from './sip-leg.ts';
 import { StreamLeg } from './stream-leg.ts';
-
-/** What the caller asked for, read from the INVITE once. */
-export interface CallParty {
-  /** User part of the From URI, or its host where it has none. */
-  readonly from: string;
-  /** User part of the Request-URI. */
-  readonly to: string;
-  /** X- headers of the INVITE, by the name as received. */
-  readonly sipHeaders: Readonly<Record<string, string>>;
-  /** What else the INVITE tells of the caller and its way here. */
-  readonly facts: CallerFacts;
-}
-
-export interface CallContext {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly pool: MediaPool;
-  readonly sip: SipLegSettings;
-  readonly streamLimits: StreamLimits;
-  readonly applicationKey: string;
-  route(party: CallParty): Promise<RouteDecision>;
-}
-
-export interface CallHandlers {
-  started(call: Call): void;
-  answered(call: Call): void;
-  /** The outcome is known; media may still be closing. Exactly once a call. */
-  ending(call: Call): void;
-  /** Nothing of it is left. Exactly once a call, the last event. */
-  ended(call: Call): void;
-  /** A key was pressed. */
-  digit?(call: Call, digit: LegDigit): void;
-  /** The phone put the call on hold, or took it back. */
-  held?(call: Call, held: boolean): void;
-  /** The phone asks to be replaced by somebody else (REFER). Without an owner who takes it: 603. */
-  referred?(call: Call, referral: Referral): { readonly status: number };
-  /** An INFO without digits, or a MESSAGE. Undefined, or no handler: nobody takes it. */
-  requested?(call: Call, request: SipRequest): { readonly status: number } | undefined;
-}
-
-/** Longer than any worker takes to answer: only a worker that hangs or died unnoticed runs into these. */
-const routeLimitMs = 15_000;
-const workerMarginMs = 2_000;
-const releaseLimitMs = 5_000;
 
 /** One incoming call, from INVITE to the last freed port: a SIP leg bridged to a stream leg. What it may do next
  *  stands in `call-states.ts`, why it ended in `end-reason.ts`. */
@@ -91,8 +35,7 @@ export class Call {
   readonly #handlers: CallHandlers;
   #session: InviteSession;
   readonly #log: Log;
-  #state: CallState = 'routing';
-  #deadline: Timer | undefined;
+  readonly #progress: CallProgress;
   #group: MediaGroup | undefined;
   #sip: SipLeg | undefined;
   /** Every SIP leg that is still open: a second one takes the first one's place. */
@@ -121,12 +64,18 @@ export class Call {
     this.#context = context;
     this.#handlers = handlers;
     this.#log = context.log.child({ callId });
+    this.#progress = new CallProgress({
+      clock: context.clock,
+      limits: context.streamLimits,
+      maxDurationSeconds: () => this.#action?.maxDuration ?? maxDurationSecondsMax,
+      expired: (deadline) => this.#guard(() => this.#expired(deadline)),
+    });
     this.startedMs = context.clock.nowMs();
     this.startedWallMs = context.clock.wallMs();
   }
 
   get state(): CallState {
-    return this.#state;
+    return this.#progress.state;
   }
 
   /** The Call-ID header. */
@@ -163,7 +112,7 @@ export class Call {
       'call received',
     );
     this.#handlers.started(this);
-    this.#armDeadline();
+    this.#progress.restart();
     const group = this.#context.pool.openGroup((event) => this.#guard(() => this.#receiveMedia(event)));
     this.#group = group;
     try {
@@ -179,7 +128,7 @@ export class Call {
 
   /** Ends the call whatever its state: each side is told why, media is closed. Only the first reason counts. */
   end(reason: EndReason, detail?: string): void {
-    if (!this.#enter('end')) return;
+    if (!this.#progress.enter('end')) return;
     this.#outcome(reason, detail);
     if (this.#sip === undefined)
       this.#session.end({ status: endReasons[reason].sipStatus, headers: [reasonHeader(reason, detail)] });
@@ -233,7 +182,7 @@ export class Call {
    *  stream notices nothing. Refused with 481 before the answer and after the end. */
   takeOver(session: InviteSession): InviteSessionHandlers {
     const group = this.#group;
-    if (this.#state !== 'answered' || group === undefined) {
+    if (this.#progress.state !== 'answered' || group === undefined) {
       session.end({ status: 481, headers: [reasonHeader('replaced')] });
       return { ended: () => {} };
     }
@@ -251,7 +200,7 @@ export class Call {
 
   #swap(leg: SipLeg, session: InviteSession): void {
     const before = this.#sip;
-    if (this.#state !== 'answered') return leg.end('callerHangup');
+    if (this.#progress.state !== 'answered') return leg.end('callerHangup');
     this.#sip = leg;
     this.#session = session;
     leg.answer();
@@ -272,14 +221,14 @@ export class Call {
 
   /** Hold from our side; false where the phone refused. */
   async hold(on: boolean): Promise<boolean> {
-    return this.#state === 'answered' && (await this.#sip?.hold(on)) === true;
+    return this.#progress.state === 'answered' && (await this.#sip?.hold(on)) === true;
   }
 
   /** Sends the phone to `target` (REFER). Where it gets through, this call ends as TRANSFERRED; else it goes on.
    *  Throws `ProtocolError` for a bad URI. */
   async transfer(target: string, options: ReferOptions = {}): Promise<ReferOutcome> {
     const sip = this.#sip;
-    if (this.#state !== 'answered' || sip === undefined)
+    if (this.#progress.state !== 'answered' || sip === undefined)
       return { outcome: 'failed', status: 481, reasonPhrase: 'Call Does Not Exist' };
     this.#log.info({}, 'transfer begun');
     const outcome = await sip.refer(target, options);
@@ -300,10 +249,10 @@ export class Call {
   }
 
   #routed(decision: RouteDecision): void {
-    if (this.#state !== 'routing') return;
+    if (this.#progress.state !== 'routing') return;
     if (decision.kind === 'none') return this.end('noRoute');
     if (decision.kind === 'refused') return this.end('endpointRefused', decision.message);
-    this.#enter('routed');
+    this.#progress.enter('routed');
     this.#action = decision.action;
     this.#addresses = decision.addresses;
     this.#earlyMedia = decision.earlyMedia ?? false;
@@ -317,7 +266,7 @@ export class Call {
     const { callId, party } = this;
     const action = this.#action;
     const group = this.#group;
-    if (this.#state !== 'connecting' || action === undefined || group === undefined) return;
+    if (this.#progress.state !== 'connecting' || action === undefined || group === undefined) return;
     const endpoints = [action.destination.endpoint, ...action.streamingOptions.fallbackEndpoints];
     const attempt = this.#attempts++;
     const endpointId = `${callId}/stream${attempt === 0 ? '' : attempt}`;
@@ -337,7 +286,7 @@ export class Call {
             { endpoint: endpoints[attempt], reason, detail },
             'stream server unreachable, trying the next',
           );
-          this.#armDeadline();
+          this.#progress.restart();
           this.#openStream();
         },
         closed: () => this.#released(endpointId),
@@ -362,13 +311,13 @@ export class Call {
   }
 
   #streamConnected(): void {
-    if (!this.#enter('streamConnected')) return;
+    if (!this.#progress.enter('streamConnected')) return;
     this.#log.info({ connectMs: this.#sinceStart() }, 'stream connected, phone rings');
     this.#sip?.ring(this.#earlyMedia);
   }
 
   #answered(): void {
-    if (!this.#enter('streamAnswered')) return;
+    if (!this.#progress.enter('streamAnswered')) return;
     this.answeredMs = this.#context.clock.nowMs();
     this.answeredWallMs = this.#context.clock.wallMs();
     this.#sip?.answer(this.#headers.answer);
@@ -395,7 +344,7 @@ export class Call {
 
   #refuseOffer(error: ProtocolError): void {
     const reason = error.status === 400 ? 'badOffer' : 'noCodec';
-    this.#enter('end');
+    this.#progress.enter('end');
     this.#outcome(reason, error.message);
     const { status, headers } = refusalOf(error);
     this.#session.end({ status, headers: [...headers, reasonHeader(reason)] });
@@ -413,11 +362,11 @@ export class Call {
   #released(endpointId: EndpointId): void {
     this.#open.delete(endpointId);
     // A stream that closes ends its call; an RTP endpoint only closes when the call is ending already.
-    if (this.#state === 'ending') this.#releaseWhenEmpty();
+    if (this.#progress.state === 'ending') this.#releaseWhenEmpty();
   }
 
   #releaseWhenEmpty(): void {
-    if (this.#open.size > 0 || !this.#enter('released')) return;
+    if (this.#open.size > 0 || !this.#progress.enter('released')) return;
     this.#group?.release();
     const { result, reason } = diceOf(this.endReason ?? 'internalError', this.answeredMs !== undefined);
     this.#log.info(
@@ -425,7 +374,7 @@ export class Call {
         durationSeconds: this.durationSeconds,
         result,
         reason,
-        ...quality(this.#sip?.counters, this.#stream?.counters),
+        ...qualityFields(this.#sip?.counters, this.#stream?.counters),
       },
       'call ended',
     );
@@ -436,41 +385,6 @@ export class Call {
   get durationSeconds(): number {
     if (this.answeredMs === undefined) return 0;
     return Math.round((this.endedMs ?? this.#context.clock.nowMs()) - this.answeredMs) / 1000;
-  }
-
-  #enter(event: CallEvent): boolean {
-    const next = nextCallState(this.#state, event);
-    if (next === undefined) return false;
-    this.#state = next;
-    this.#armDeadline();
-    return true;
-  }
-
-  #armDeadline(): void {
-    this.#deadline?.cancel();
-    const { deadline } = callStates[this.#state];
-    this.#deadline =
-      deadline === undefined
-        ? undefined
-        : this.#context.clock.after(this.#limitMs(deadline), () =>
-            this.#guard(() => this.#expired(deadline)),
-          );
-  }
-
-  #limitMs(deadline: CallDeadline): number {
-    const { connectTimeoutMs, answerTimeoutMs } = this.#context.streamLimits;
-    switch (deadline) {
-      case 'route':
-        return routeLimitMs;
-      case 'connect':
-        return connectTimeoutMs + workerMarginMs;
-      case 'answer':
-        return answerTimeoutMs + workerMarginMs;
-      case 'maxDuration':
-        return (this.#action?.maxDuration ?? 14_400) * 1000;
-      case 'release':
-        return releaseLimitMs;
-    }
   }
 
   #expired(deadline: CallDeadline): void {
@@ -510,28 +424,4 @@ export class Call {
       return undefined;
     }
   }
-}
-
-function quality(rtp: RtpCounters | undefined, stream: StreamCounters | undefined): Record<string, unknown> {
-  return {
-    ...(rtp && {
-      packetsReceived: rtp.packetsReceived,
-      packetsSent: rtp.packetsSent,
-      packetsLost: rtp.packetsLost,
-      packetsRefused: rtp.packetsRefused,
-      jitterMs: Math.round(rtp.jitterMs * 10) / 10,
-      rttMs: rtp.rttMs,
-      ...(rtp.qualityWhole && {
-        lossIn: rounded(rtp.qualityWhole.lossIn, 4),
-        lossOut: rounded(rtp.qualityWhole.lossOut, 4),
-        mos: rounded(rtp.qualityWhole.mos, 2),
-      }),
-      mosRemote: rtp.mosRemote,
-    }),
-    ...(stream && { framesSent: stream.framesSent, droppedMs: stream.droppedMs, clears: stream.clears }),
-  };
-}
-
-function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
 }

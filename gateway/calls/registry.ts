@@ -6,7 +6,8 @@ import { headerValue } from '../../protocol/sip/message.ts';
 import { parseNameAddr } from '../../protocol/sip/name-addr.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
 import type { InviteSession, InviteSessionHandlers } from '../signaling/session.ts';
-import { Call, type CallContext, type CallHandlers, type CallParty } from './call.ts';
+import { Call } from './call.ts';
+import type { CallContext, CallHandlers, CallParty } from './call-context.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
 
 export interface RegistryOptions {
