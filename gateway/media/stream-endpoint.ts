@@ -94,7 +94,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
       {
         opened: () => guarded(() => this.#opened()),
         receiveText: (text) => guarded(() => this.#receiveText(text)),
-        receiveBinary: (bytes) => this.#receiveMessage(bytes),
+        receiveBinary: (bytes, offset, sizeBytes, last) => this.#receiveAudio(bytes, offset, sizeBytes, last),
         closed: (end) => guarded(() => this.#closed(end)),
       },
     );
@@ -224,37 +224,37 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   // ---- Down: server → sinks ----------------------------------------------------------------------------------
 
-  #receiveMessage(bytes: Uint8Array): void {
+  #receiveAudio(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void {
     const nowMs = this.#options.clock.nowMs();
     try {
-      this.#receiveBinary(bytes, nowMs);
+      if (last) this.#messagesReceived++;
+      this.#receiveBinary(bytes, offset, sizeBytes, nowMs);
     } catch (error) {
       this.#options.failed(error);
     }
     this.#options.pump(nowMs);
   }
 
-  #receiveBinary(bytes: Uint8Array, nowMs: number): void {
+  #receiveBinary(bytes: Uint8Array, start: number, sizeBytes: number, nowMs: number): void {
     if (this.#state === 'over') return;
     this.#receivedMs = nowMs;
-    this.#messagesReceived++;
-    this.#bytesReceived += bytes.length;
+    this.#bytesReceived += sizeBytes;
     if (this.#state !== 'answered') {
       this.#messagesEarly++;
       this.#notice('early-audio', 'audio that comes before the answer is dropped');
       return;
     }
-    let offset = 0;
-    if (this.#halfSample !== undefined && bytes.length > 0) {
+    let offset = start;
+    const end = start + sizeBytes;
+    if (this.#halfSample !== undefined && sizeBytes > 0) {
       this.#joined[0] = this.#halfSample;
-      this.#joined[1] = bytes[0]!;
+      this.#joined[1] = bytes[offset++]!;
       this.#halfSample = undefined;
-      offset = 1;
       this.#pushDown(this.#joined, 0, 2, nowMs);
     }
-    const odd = (bytes.length - offset) % 2;
-    if (odd === 1) this.#halfSample = bytes[bytes.length - 1]!;
-    this.#pushDown(bytes, offset, bytes.length - offset - odd, nowMs);
+    const odd = (end - offset) % 2;
+    if (odd === 1) this.#halfSample = bytes[end - 1]!;
+    this.#pushDown(bytes, offset, end - offset - odd, nowMs);
   }
 
   #pushDown(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {

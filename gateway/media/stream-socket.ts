@@ -3,6 +3,7 @@ import type { StreamEnd } from './media-messages.ts';
 /** A WebSocket to a customer's server as the stream endpoint sees it. `websocket.ts` is the real one; tests have
  *  one in memory. */
 export interface StreamSocket {
+  /** A server that has not read for so long that megabytes wait gets no more texts. */
   sendText(text: string): void;
   /** Room for the samples of the next audio message, in host order (which must be little-endian, as all of
    *  Node's platforms for servers are). The caller fills it wholly, then calls `sendAudio`. Undefined where so
@@ -33,8 +34,9 @@ export interface StreamSocketHandlers {
   /** 101 came. */
   opened(): void;
   receiveText(text: string): void;
-  /** A whole message. The bytes are the callee's only until it returns. */
-  receiveBinary(bytes: Uint8Array): void;
+  /** Bytes of a binary message, the callee's only until it returns. A long one may come in several parts, `last` with
+   *  the last of them. */
+  receiveBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void;
   /** The last call, exactly one, never from within another call of ours to the socket. */
   closed(end: StreamEnd): void;
 }

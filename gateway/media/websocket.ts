@@ -1,9 +1,11 @@
-import type { ClientRequest, ClientRequestArgs, IncomingMessage } from 'node:http';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import WebSocket from 'ws';
+import { FrameReceiver } from '../../protocol/stream/frame-receiver.ts';
+import { buildFrame, closePayload, opcodes } from '../../protocol/stream/frames.ts';
 import { textMessageBytesMax } from '../../protocol/stream/messages.ts';
-import { TextGuard } from '../../protocol/stream/text-guard.ts';
+import { buildUpgrade, UpgradeAnswer } from '../../protocol/stream/upgrade.ts';
 import { AudioFrame } from './audio-frame.ts';
 import type { StreamEnd } from './media-messages.ts';
 import type { StreamSocket, StreamSocketHandlers, StreamSocketOptions } from './stream-socket.ts';
@@ -12,9 +14,17 @@ import type { StreamSocket, StreamSocketHandlers, StreamSocketOptions } from './
 const closeTimeoutMs = 2000;
 /** Uplink audio that may wait in the socket; what comes beyond it is dropped. */
 const queuedMsMax = 2000;
+/** Beyond this nothing else is added either: a server that asks and does not read gets no answers. */
+const queuedBytesMax = 2_000_000;
+/** Pings are answered while no more than this waits; of those that it misses a server can draw its conclusion. */
+const pongQueuedBytesMax = 16_384;
 
-/** Opens a real WebSocket. `ws` does the handshake, receives, and sends everything rare; audio frames, 50 a second a
- *  call, go straight to the TCP or TLS socket (8 µs instead of 12). `tls` is for private certificate authorities. */
+/** All sockets of the thread read into this, one after the other: nothing is allocated for what arrives, and what one
+ *  read brought is done with before the next. */
+const readBuffer = new Uint8Array(65_536);
+
+/** Opens a real WebSocket, client side of RFC 6455 on a TCP or TLS socket. `tls` is for private certificate
+ *  authorities. */
 export function openWebSocket(
   options: StreamSocketOptions,
   handlers: StreamSocketHandlers,
@@ -25,22 +35,36 @@ export function openWebSocket(
 
 class WebSocketClient implements StreamSocket {
   readonly #handlers: StreamSocketHandlers;
-  readonly #queuedBytesMax: number;
+  readonly #audioBytesMax: number;
   readonly #frame: AudioFrame;
   /** What `sendAudio` sends: `#frame`, or a fresh one while that is still being written. */
   #frameNext: AudioFrame;
   #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
   #end: StreamEnd | undefined;
   #deadline: NodeJS.Timeout;
-  #webSocket: WebSocket | undefined;
+  #answer: UpgradeAnswer | undefined;
+  readonly #receiver: FrameReceiver;
   #socket: Socket | undefined;
 
   constructor(options: StreamSocketOptions, handlers: StreamSocketHandlers, tls: ConnectionOptions) {
     this.#handlers = handlers;
-    this.#queuedBytesMax = (options.sampleRateHz * 2 * queuedMsMax) / 1000;
+    this.#audioBytesMax = (options.sampleRateHz * 2 * queuedMsMax) / 1000;
     this.#frame = new AudioFrame(options.audioSamples);
     this.#frameNext = this.#frame;
-    // `handshakeTimeout` of ws starts anew with every byte; this one is the limit for all of it.
+    this.#receiver = new FrameReceiver(
+      {
+        binary: (bytes, offset, sizeBytes, last) => {
+          if (this.#state === 'open') handlers.receiveBinary(bytes, offset, sizeBytes, last);
+        },
+        text: (text) => {
+          if (this.#state === 'open') handlers.receiveText(text);
+        },
+        ping: (payload) => this.#pong(payload),
+        close: (code, reason) => this.#closedByServer(code, reason),
+        violation: (code, message) => this.#violated(code, message),
+      },
+      { textBytesMax: textMessageBytesMax, binaryBytesMax: options.binaryBytesMax },
+    );
     this.#deadline = setTimeout(() => this.#giveUp(options.connectTimeoutMs), options.connectTimeoutMs);
     try {
       this.#connect(options, tls);
@@ -51,155 +75,174 @@ class WebSocketClient implements StreamSocket {
     }
   }
 
+  // ---- Sending -----------------------------------------------------------------------------------------------
+
   sendText(text: string): void {
-    if (this.#state === 'open') this.#webSocket?.send(text);
+    if (this.#state === 'open') this.#sendFrame(opcodes.text, new TextEncoder().encode(text));
   }
 
   beginAudio(): Int16Array | undefined {
     if (this.#state !== 'open') return undefined;
     const queuedBytes = this.#socket!.writableLength;
-    if (queuedBytes > this.#queuedBytesMax) return undefined;
+    if (queuedBytes > this.#audioBytesMax) return undefined;
     // The kernel may still be reading from the frame while anything is queued.
     this.#frameNext = queuedBytes === 0 ? this.#frame : new AudioFrame(this.#frame.samples.length);
     return this.#frameNext.samples;
   }
 
   sendAudio(): void {
-    if (this.#state !== 'open') return;
-    this.#socket!.write(this.#frameNext.mask());
+    if (this.#state === 'open') this.#socket!.write(this.#frameNext.mask());
   }
 
-  close(code: number, reason: string): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return;
-    this.#end ??= { cause: 'local' };
-    this.#startClosing(code, reason);
+  #sendFrame(opcode: number, payload: Uint8Array): void {
+    const socket = this.#socket!;
+    if (socket.writableLength <= queuedBytesMax) socket.write(buildFrame(opcode, payload, randomBytes(4)));
   }
+
+  #pong(payload: Uint8Array): void {
+    if (this.#state === 'open' && this.#socket!.writableLength <= pongQueuedBytesMax) {
+      this.#sendFrame(opcodes.pong, payload);
+    }
+  }
+
+  // ---- Opening -----------------------------------------------------------------------------------------------
 
   #connect(options: StreamSocketOptions, tls: ConnectionOptions): void {
-    const webSocket = new WebSocket(options.url, {
-      headers: { ...options.headers },
-      perMessageDeflate: false,
-      followRedirects: false,
-      maxPayload: options.binaryBytesMax,
-      closeTimeout: closeTimeoutMs,
-      // Typed as if it were called by `net` itself; it is called with the arguments of the HTTP request.
-      createConnection: ((request: ClientRequestArgs) => {
-        this.#socket = connect(request, options, tls);
-        return this.#socket;
-      }) as unknown as typeof connectTcp,
-    } as WebSocket.ClientOptions);
-    this.#webSocket = webSocket;
-    webSocket.on('open', () => this.#opened());
-    webSocket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
-    webSocket.on('unexpected-response', (request, response) => this.#declined(request, response));
-    webSocket.on('error', (error) => this.#failed(error));
-    webSocket.on('close', (code, reason) => {
-      this.#end ??= { cause: 'closed', code, reason: reason.toString('utf8') };
-      this.#closed();
-    });
-  }
-
-  #opened(): void {
-    if (this.#state !== 'connecting') return;
-    clearTimeout(this.#deadline);
-    this.#state = 'open';
-    this.#guardText();
-    this.#handlers.opened();
-  }
-
-  #receive(data: Buffer, isBinary: boolean): void {
-    if (this.#state !== 'open') return;
-    if (isBinary) this.#handlers.receiveBinary(data);
-    else this.#handlers.receiveText(data.toString('utf8'));
-  }
-
-  /** `ws` has one limit for all messages; this one watches the frame headers for text beyond its own. */
-  #guardText(): void {
-    const socket = this.#socket!;
-    const guard = new TextGuard(textMessageBytesMax);
-    const watch = (bytes: Buffer) => {
-      if (guard.receive(bytes)) return;
-      socket.removeAllListeners('data');
-      socket.resume();
-      if (this.#state !== 'open') return;
-      this.#end ??= {
-        cause: 'violation',
-        code: 1009,
-        message: `a text message must have at most ${textMessageBytesMax} bytes`,
-      };
-      this.#startClosing(1009, '');
-      // Nothing is read from here on, so the server's close would not be seen: the end of its TCP is.
-      socket.end();
+    const url = new URL(options.url);
+    if ((url.protocol !== 'ws:' && url.protocol !== 'wss:') || url.hash !== '') {
+      throw new TypeError(`a stream URL must be ws:// or wss:// and have no fragment, got ${options.url}`);
+    }
+    for (const [name, value] of Object.entries(options.headers)) {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    }
+    const key = randomBytes(16).toString('base64');
+    const request = buildUpgrade(url, key, options.headers);
+    this.#answer = new UpgradeAnswer(key);
+    const read = (sizeBytes: number) => {
+      this.#read(sizeBytes);
+      return true;
     };
-    // Before the listener of `ws`, and not before `ws` has one: what came with the upgrade would pass it by.
-    socket.prependListener('data', watch);
+    const socket = connect(url, options.address, tls, { buffer: readBuffer, callback: read });
+    this.#socket = socket;
+    // Frames are whole messages: none gains from waiting for the next.
+    socket.setNoDelay(true);
+    socket.on('error', (error) => this.#failed(error));
+    // The server's half is over; ours ends by itself, unless it takes nothing any more.
+    socket.on('end', () => this.#expectEnd());
+    socket.on('close', () => this.#closed());
+    // Waits for the connection, and for TLS.
+    socket.write(request);
   }
 
-  #declined(request: ClientRequest, response: IncomingMessage): void {
-    this.#end ??= { cause: 'declined', httpStatus: response.statusCode ?? 0 };
-    response.destroy();
-    request.destroy();
-    this.#closed();
+  #read(sizeBytes: number): void {
+    if (this.#state === 'open' || this.#state === 'closing') {
+      this.#receiver.receive(readBuffer, 0, sizeBytes);
+    } else if (this.#state === 'connecting') {
+      this.#readAnswer(sizeBytes);
+    }
+  }
+
+  #readAnswer(sizeBytes: number): void {
+    let answer: ReturnType<UpgradeAnswer['receive']>;
+    try {
+      answer = this.#answer!.receive(readBuffer, sizeBytes);
+    } catch (error) {
+      this.#end ??= { cause: 'violation', code: 1002, message: (error as Error).message };
+      this.#cut();
+      return;
+    }
+    if (answer === undefined) return;
+    if (answer.status !== 101) {
+      this.#end ??= { cause: 'declined', httpStatus: answer.status };
+      this.#cut();
+      return;
+    }
+    clearTimeout(this.#deadline);
+    this.#answer = undefined;
+    this.#state = 'open';
+    this.#handlers.opened();
+    this.#receiver.receive(readBuffer, answer.offset, sizeBytes);
   }
 
   #giveUp(afterMs: number): void {
     const message = `no WebSocket within ${afterMs} ms`;
     this.#end ??= { cause: 'unreachable', code: 'CONNECTTIMEOUT', message };
-    this.#startClosing(1000, '');
+    this.#cut();
+  }
+
+  // ---- Closing -----------------------------------------------------------------------------------------------
+
+  close(code: number, reason: string): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#end ??= { cause: 'local' };
+    if (this.#state === 'connecting') return this.#cut();
+    const payload = closePayload(code, reason);
+    // Better gone without a close frame than never.
+    if (payload === undefined) return this.#cut();
+    this.#sendClose(payload);
+  }
+
+  #sendClose(payload: Uint8Array): void {
+    this.#sendFrame(opcodes.close, payload);
+    this.#state = 'closing';
+    this.#expectEnd();
+  }
+
+  #closedByServer(code: number, reason: string): void {
+    if (this.#state === 'open') {
+      this.#end ??= { cause: 'closed', code, reason };
+      this.#sendClose((code === 1005 ? undefined : closePayload(code, '')) ?? new Uint8Array(0));
+    }
+    this.#socket!.end();
+  }
+
+  #violated(code: number, message: string): void {
+    if (this.#state === 'open') {
+      this.#end ??= { cause: 'violation', code, message };
+      this.#sendClose(closePayload(code, '')!);
+    }
+    // Nothing that comes is read any more, the server's close neither.
+    this.#socket!.end();
   }
 
   #failed(error: Error): void {
-    if (this.#state === 'connecting') this.#end ??= handshakeEnd(error);
-    else this.#end ??= violation(error);
+    this.#end ??=
+      this.#state === 'connecting' ? unreachable(error) : { cause: 'closed', code: 1006, reason: '' };
   }
 
-  #startClosing(code: number, reason: string): void {
-    const connecting = this.#state === 'connecting';
-    this.#state = 'closing';
+  /** The connection should end by itself now. */
+  #expectEnd(): void {
     clearTimeout(this.#deadline);
-    if (connecting) {
-      this.#webSocket?.terminate();
-      // A connection that never came may leave `ws` without anything to close.
-      this.#socket?.destroy();
-    } else {
-      this.#sendClose(code, reason);
-    }
+    this.#deadline = setTimeout(() => this.#cut(), closeTimeoutMs);
   }
 
-  #sendClose(code: number, reason: string): void {
-    try {
-      this.#webSocket?.close(code, reason);
-    } catch {
-      // A code or a reason that no close frame can carry: better gone without one than never.
-      this.#webSocket?.terminate();
-    }
+  #cut(): void {
+    if (this.#state !== 'closed') this.#state = 'closing';
+    clearTimeout(this.#deadline);
+    this.#socket?.destroy();
   }
 
   #closed(): void {
     if (this.#state === 'closed') return;
+    const hungUp = this.#state === 'connecting';
     this.#state = 'closed';
     clearTimeout(this.#deadline);
-    this.#handlers.closed(this.#end ?? { cause: 'closed', code: 1006, reason: '' });
+    this.#end ??= hungUp
+      ? { cause: 'unreachable', code: 'ECONNRESET', message: 'the server hung up before it answered' }
+      : { cause: 'closed', code: 1006, reason: '' };
+    this.#handlers.closed(this.#end);
   }
 }
 
 /** TCP or TLS to the approved address, while SNI, certificate and Host stay those of the URL. */
-function connect(
-  request: ClientRequestArgs,
-  { url, address }: StreamSocketOptions,
-  tls: ConnectionOptions,
-): Socket {
-  const host = String(request.host);
-  const target = { host: address ?? host, port: Number(request.port), noDelay: true };
-  if (!new URL(url).protocol.startsWith('wss')) return connectTcp(target);
+function connect(url: URL, address: string | undefined, tls: ConnectionOptions, onread: OnReadOpts): Socket {
+  const secure = url.protocol === 'wss:';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
+  const target = { host: address ?? host, port, onread };
+  if (!secure) return connectTcp(target);
   return connectTls({ ...tls, ...target, servername: isIP(host) === 0 ? host : '' });
-}
-
-/** Before the upgrade: the world's fault, or an answer that is no WebSocket. */
-function handshakeEnd(error: Error & { readonly code?: unknown }): StreamEnd {
-  const { code, message } = error;
-  if (typeof code === 'string' && !code.startsWith('HPE_')) return unreachable(error);
-  return { cause: 'violation', code: 1002, message };
 }
 
 function unreachable(error: unknown): StreamEnd {
@@ -209,19 +252,4 @@ function unreachable(error: unknown): StreamEnd {
     code: typeof code === 'string' ? code : 'ERR_INVALID_URL',
     message: message || String(code),
   };
-}
-
-const closeCodes: Readonly<Record<string, number>> = {
-  WS_ERR_INVALID_UTF8: 1007,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
-};
-
-/** What `ws` found wrong with a frame, and the code that it closes with. */
-function violation(error: Error & { readonly code?: unknown }): StreamEnd {
-  const { code, message } = error;
-  if (typeof code !== 'string' || !code.startsWith('WS_ERR_')) {
-    return { cause: 'closed', code: 1006, reason: '' };
-  }
-  return { cause: 'violation', code: closeCodes[code] ?? 1002, message };
 }

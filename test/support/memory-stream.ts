@@ -135,7 +135,7 @@ export class MemoryStream {
 
   sendBinary(bytes: Uint8Array): void {
     const copy = bytes.slice();
-    this.#toGateway(() => this.#handlers.receiveBinary(copy));
+    this.#toGateway(() => this.#handlers.receiveBinary(copy, 0, copy.length, true));
   }
 
   /** The server closes. 1006 is a lost socket. */

@@ -31,6 +31,7 @@ function openClient(
 ): Client {
   const texts: string[] = [];
   const binaries: Buffer[] = [];
+  const parts: Buffer[] = [];
   let socket!: Client['socket'];
   let opened!: () => void;
   const openedOnce = new Promise<void>((resolve) => {
@@ -51,7 +52,10 @@ function openClient(
       {
         opened,
         receiveText: (text) => texts.push(text),
-        receiveBinary: (bytes) => binaries.push(Buffer.from(bytes)),
+        receiveBinary: (bytes, offset, sizeBytes, last) => {
+          parts.push(Buffer.from(bytes.slice(offset, offset + sizeBytes)));
+          if (last) binaries.push(Buffer.concat(parts.splice(0)));
+        },
         closed: resolve,
       },
       tls,
