@@ -21,7 +21,9 @@ export const baresip = findPeer('baresip', 'baresip-core', moduleDirectories);
 export interface BaresipCall {
   readonly target: string;
   readonly codec: 'pcmu' | 'pcma';
-  readonly transport: 'udp' | 'tcp';
+  readonly transport: 'udp' | 'tcp' | 'tls';
+  /** File with the authority of the far side's certificate, over TLS. */
+  readonly ca?: string;
   /** Mono 16-bit PCM at 8 kHz, longer than the call. */
   readonly play: string;
   readonly seconds: number;
@@ -48,7 +50,7 @@ export async function callWithBaresip(processes: Processes, call: BaresipCall): 
   writeFileSync(join(directory, 'contacts'), '');
   for (let attempt = 1; ; attempt++) {
     // One for SIP, the next for SIP over TLS.
-    writeFileSync(join(directory, 'config'), configText(await freePort(2), recordings, call.play));
+    writeFileSync(join(directory, 'config'), configText(await freePort(2), recordings, call));
     const ended = await processes.run(
       baresip.path ?? 'baresip',
       ['-f', directory, '-p', join(directory, 'sounds'), '-t', String(seconds), '-e', `/dial ${target}`],
@@ -63,10 +65,11 @@ export async function callWithBaresip(processes: Processes, call: BaresipCall): 
   }
 }
 
-function configText(port: number, recordings: string, play: string): string {
+function configText(port: number, recordings: string, { play, ca }: BaresipCall): string {
   const lines = [
     'poll_method epoll',
     `sip_listen 127.0.0.1:${port}`,
+    ...(ca === undefined ? [] : [`sip_cafile ${ca}`, 'sip_verify_server yes']),
     `audio_source aufile,${play}`,
     // It writes no WAV of what it plays; the filter `sndfile` writes what it decodes, and needs a player behind it.
     'audio_player aubridge,nobody',
