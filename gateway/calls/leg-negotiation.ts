@@ -17,6 +17,8 @@ export interface LegNegotiationOptions {
   readonly sessionId: number;
   /** Where our RTP is reached, once it is bound. */
   readonly local: () => { readonly address: string; readonly port: number; readonly rtcpPort: number };
+  /** Of the far side, where its first description has 0.0.0.0. */
+  readonly remoteAddress: string;
 }
 
 /** Offers and answers of one leg, in the order in which they are made. What cannot be agreed on throws `ProtocolError`
@@ -66,12 +68,11 @@ export class LegNegotiation {
       symmetric: this.#options.symmetric,
       srtp: this.#keys.session(remoteKey),
     };
-    if (!isUnspecified(rest.remote)) {
-      this.#addressesKnown = { remote: rest.remote, remoteRtcp: rest.remoteRtcp };
-      return session;
-    }
+    if (!isUnspecified(rest.remote)) return session;
     // Hold as of RFC 2543: nothing is sent, and RTCP must not go to ourselves.
-    return { ...session, ...this.#addressesKnown };
+    const address = this.#options.remoteAddress;
+    const guessed = { remote: { ...rest.remote, address }, remoteRtcp: { ...rest.remoteRtcp, address } };
+    return { ...session, ...(this.#addressesKnown ?? guessed) };
   }
 
   /** The first offer came. The answer is written when the port is known. */
@@ -144,6 +145,9 @@ export class LegNegotiation {
     this.#continued = continueSession(remote, agreed, this.#continued);
     this.#remote = remote;
     this.#agreed = agreed;
+    if (!isUnspecified(agreed.remote)) {
+      this.#addressesKnown = { remote: agreed.remote, remoteRtcp: agreed.remoteRtcp };
+    }
   }
 
   get #preferences() {

@@ -105,6 +105,7 @@ export class SipLeg {
       symmetric,
       sessionId: options.sessionId,
       local: () => this.#localMedia(),
+      remoteAddress: options.session.remote.address,
     });
     if (options.session.offer !== undefined) this.#negotiation.takeOffer(options.session.offer);
   }
@@ -209,7 +210,7 @@ export class SipLeg {
         this.#handlers.told('caller audio resumed', { silentMs: Math.round(event.silentMs) });
         return;
       case 'digit':
-        return this.#press({ digit: event.digit, durationMs: event.durationMs, method: 'rfc4733' });
+        return this.#press({ digit: event.digit, durationMs: event.durationMs, method: event.method });
       case 'notice':
         this.#handlers.told(event.message, { code: event.code });
         return;

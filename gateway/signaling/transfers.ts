@@ -40,6 +40,8 @@ interface SentRefer {
 /** How long the outcome of a transfer may take, ours and theirs: a phone that rings and is not answered included. */
 const limitMsDefault = 180_000;
 const expiresSeconds = 180;
+/** Transfers of the far side that are under way at a time. */
+const referralsMax = 8;
 
 /** REFER on one dialog, both ways: ours and the NOTIFYs that tell what became of it, theirs and the NOTIFYs that we owe.
  *  One of ours at a time. RFC 3515, RFC 4488. */
@@ -116,6 +118,7 @@ export class Transfers {
     refer: SipRequest,
     referred: NonNullable<InviteSessionHandlers['referred']>,
   ): { readonly reply: Reply; begin(): void } {
+    if (this.#notifiers.size >= referralsMax) return { reply: { status: 486 }, begin() {} };
     const first = this.#refersReceived++ === 0;
     const silent = declinesSubscription(refer);
     const notifier = new ReferNotifier(this.#options, first ? undefined : cseqNumber(refer), () =>
