@@ -1,4 +1,4 @@
-import type { SipMessage } from '../../protocol/sip/message.ts';
+import type { SipHeader, SipMessage } from '../../protocol/sip/message.ts';
 import { serializeMessage } from '../../protocol/sip/serialize.ts';
 import type { TracedMessage } from './message-trace.ts';
 import { flowText } from './sip-flow.ts';
@@ -10,10 +10,12 @@ const textTypes = /^(?:application\/(?:sdp|dtmf|dtmf-relay|sip|pidf\+xml|.*xml|.
 export function readableMessage(message: SipMessage): string {
   const type = message.headers.find(({ name }) => name.toLowerCase() === 'content-type')?.value ?? '';
   const isText = message.body.length === 0 || textTypes.test(type);
+  const headers = joinedLists(message.headers);
   const shown = isText
-    ? message
+    ? { ...message, headers }
     : {
         ...message,
+        headers,
         body: new TextEncoder().encode(`[${message.body.length} bytes of ${type || 'no type'}]`),
       };
   return Buffer.from(serializeMessage(shown))
@@ -21,6 +23,24 @@ export function readableMessage(message: SipMessage): string {
     .replaceAll('\r\n', '\n')
     .replace(/[^\n\t\x20-\x7e\u00a0-\uffff]/g, '?')
     .trimEnd();
+}
+
+/** Lists that phones write on one line or on twelve; the parser has them apart. */
+const listHeaders = new Set(
+  'Accept Accept-Encoding Accept-Language Allow Allow-Events Proxy-Require Require Supported Unsupported'.split(
+    ' ',
+  ),
+);
+
+function joinedLists(headers: readonly SipHeader[]): readonly SipHeader[] {
+  const joined: SipHeader[] = [];
+  for (const header of headers) {
+    const before = joined.at(-1);
+    if (before?.name === header.name && listHeaders.has(header.name)) {
+      joined[joined.length - 1] = { name: header.name, value: `${before.value}, ${header.value}` };
+    } else joined.push(header);
+  }
+  return joined;
 }
 
 /** `INVITE sip:x@y` or `200 OK`. */

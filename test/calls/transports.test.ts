@@ -29,6 +29,8 @@ const tls = { ca: certificate.cert };
 let directory: string;
 let bot: Bot;
 let gateway: Gateway;
+/** As `serve --trace-sip` prints them. */
+const blocks: string[] = [];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'callwire-transports-'));
@@ -49,6 +51,7 @@ function start(listen: string[]): Promise<Gateway> {
   });
   return startGateway(config, {
     log: silentLog,
+    traceSip: (block) => blocks.push(block),
     createMediaPool: (settings) =>
       createInlineMediaPool({
         ...settings,
@@ -121,6 +124,18 @@ describe('a call to a sips: URI', () => {
     });
     expect((await call(target, { tls: { insecure: true } })).result.status).toBe(200);
   });
+});
+
+it('every message can be followed, credentials hidden', async () => {
+  blocks.length = 0;
+  const headers = [{ name: 'Authorization', value: 'Digest username="a", response="0123456789abcdef"' }];
+  await call(`sip:echo@127.0.0.1:${portOf('tcp', '127.0.0.1')};transport=tcp`, { headers });
+  await vi.waitFor(() => expect(blocks).toHaveLength(7));
+  expect(blocks[0]).toMatch(
+    /^\S+ ◀── INVITE sip:echo@127.0.0.1:\d+;transport=tcp {2}from tcp:127.0.0.1:\d+ at tcp:/,
+  );
+  expect(blocks[0]).toContain('\n    Authorization: [hidden]\n');
+  expect(blocks.join('')).not.toContain('0123456789abcdef');
 });
 
 it('leaves no call behind in the gateway', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { usesFlow } from '../../../gateway/signaling/flow-choice.ts';
+import { usesFlow, wantsSecureContact } from '../../../gateway/signaling/flow-choice.ts';
 import type { SipProtocol } from '../../../gateway/signaling/session.ts';
 import type { SipFlow } from '../../../gateway/signaling/sip-flow.ts';
 import { Dialog } from '../../../protocol/sip/dialog.ts';
@@ -68,5 +68,29 @@ describe('requests of ours go back on the way of the INVITE', () => {
     const stamped = { ...invite, headers: [via, ...invite.headers.slice(1)] };
     const { protocol = 'udp' }: { readonly protocol?: SipProtocol } = row;
     expect(usesFlow(Dialog.fromRequest(stamped, 'tag'), stamped, flow(protocol))).toBe(row.uses);
+  });
+});
+
+describe('wantsSecureContact', () => {
+  it.each([
+    { uri: 'sips:b@example.com', headers: [], wants: true },
+    { uri: 'sip:b@example.com', headers: ['Contact: <sips:a@192.0.2.1>'], wants: true },
+    { uri: 'sip:b@example.com', headers: ['Contact: "A" <sip:a@192.0.2.1>'], wants: false },
+    { uri: 'sip:b@example.com', headers: ['Record-Route: <sips:p;lr>', 'Contact: <sip:a@b>'], wants: true },
+    { uri: 'sip:b@example.com', headers: ['Record-Route: <sip:p;lr>', 'Contact: <sips:a@b>'], wants: false },
+    { uri: 'sip:b@example.com', headers: [], wants: false },
+  ])('$uri with $headers: $wants', ({ uri, headers, wants }) => {
+    const parsed = headers.map((line) => {
+      const [name = '', value = ''] = line.split(/: (.*)/);
+      return { name, value };
+    });
+    const invite = {
+      kind: 'request',
+      method: 'INVITE',
+      uri,
+      headers: parsed,
+      body: new Uint8Array(0),
+    } as const;
+    expect(wantsSecureContact(invite)).toBe(wants);
   });
 });

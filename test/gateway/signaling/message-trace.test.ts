@@ -82,6 +82,20 @@ describe('a readable message', () => {
     );
   });
 
+  it('has lists on one line, and addresses one a line', () => {
+    const headers = ['Via', 'Via', 'Allow', 'Allow', 'Supported'].map((name, index) => ({
+      name,
+      value: `v${index}`,
+    }));
+    const message = createRequest({ method: 'OPTIONS', uri: 'sip:x', headers });
+    expect(readableMessage(message).split('\n').slice(1, -1)).toEqual([
+      'Via: v0',
+      'Via: v1',
+      'Allow: v2, v3',
+      'Supported: v4',
+    ]);
+  });
+
   it('is a block with its time and its way', () => {
     const message = request('BYE', 'a');
     const block = traceBlock({ atMs: 0, wallMs: 1_700_000_000_123, direction: 'in', local, remote, message });
