@@ -28,6 +28,9 @@ export interface LineFigures {
   readonly present: number;
   /** What we add to the mean delay of the line; half of the packets, 99 % of them, and the longest. */
   readonly addedMs: { readonly median: number; readonly p99: number; readonly max: number };
+  /** Of what was added, the mean of the third second, and the furthest that any later second is from it. */
+  readonly startMs: number;
+  readonly awayMs: number;
   readonly pcm: Int16Array;
 }
 
@@ -50,7 +53,7 @@ export function toneToStream(line: Line): LineFigures {
 
 /** A tone to another phone, which plays at its own pace. */
 export function toneToPhone(line: Line): LineFigures {
-  const heard = new HeardInTime(line.seconds);
+  const heard = new HeardInTime(line.seconds, line.drift ?? 0);
   carry(line, heard, (nowMs) => heard.take(nowMs));
   return heard.figures(line);
 }
@@ -156,8 +159,19 @@ abstract class Heard implements AudioSink {
     const sorted = [...this.addedMs].sort((a, b) => a - b);
     const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
     const { present } = measureTone(pcm, { sampleRateHz: rateHz, frequencyHz: toneHz, windowMs: 100 });
-    return { present, addedMs: { median: at(0.5), p99: at(0.99), max: at(1) }, pcm };
+    const bySecond = meansOf(this.addedMs, 1000 / packetMs);
+    const startMs = bySecond[2] ?? 0;
+    const awayMs = Math.max(0, ...bySecond.slice(2).map((ms) => Math.abs(ms - startMs)));
+    return { present, addedMs: { median: at(0.5), p99: at(0.99), max: at(1) }, startMs, awayMs, pcm };
   }
+}
+
+/** Means of `size` values each; a part that is left over does not count. */
+function meansOf(values: readonly number[], size: number): number[] {
+  return Array.from({ length: Math.floor(values.length / size) }, (_, i) => {
+    const part = values.slice(i * size, (i + 1) * size);
+    return part.reduce((sum, value) => sum + value, 0) / size;
+  });
 }
 
 class HeardAtOnce extends Heard {
@@ -175,6 +189,12 @@ class HeardInTime extends Heard {
   #playout: LivePlayout | undefined;
   readonly #frame = new Int16Array(packetSamples);
   #pushedMs = 0;
+  readonly #drift: number;
+
+  constructor(seconds: number, drift: number) {
+    super(seconds);
+    this.#drift = drift;
+  }
 
   override plug(format: AudioFormat): void {
     this.#playout = new LivePlayout(format, format.live!);
@@ -202,6 +222,7 @@ class HeardInTime extends Heard {
     this.pcm.set(this.#frame, this.at);
     this.at += packetSamples;
     // What is played next was said so much before all that has come.
-    if (played) this.addedMs.push(nowMs + packetMs - (this.#pushedMs - playout.queuedMs) - lineMs);
+    const saidMs = (this.#pushedMs - playout.queuedMs) / (1 + this.#drift);
+    if (played) this.addedMs.push(nowMs + packetMs - saidMs - lineMs);
   }
 }

@@ -10,6 +10,7 @@ import { ResamplerEngine, threadEngine } from '../codecs/resampler-engine.ts';
 import { createJavascriptKernel } from '../codecs/resampler-kernel.ts';
 import { mixDown, parseWav } from '../codecs/wav.ts';
 import { bestMicroseconds } from './best-time.ts';
+import { digitRows, driftRows, lineRows } from './line-rows.ts';
 import { measureResampling } from './resampling-figures.ts';
 import {
   align,
@@ -200,6 +201,9 @@ const sections = {
   opusComplexity: opusRows(),
   roundTrip: roundTripRows(),
   loss: lossRows(),
+  line: lineRows(),
+  drift: driftRows(),
+  digits: digitRows(mixDown(speechWav), speechWav.sampleRateHz),
   srtp: srtpRows(),
 };
 if (process.argv.includes('--json')) console.log(JSON.stringify(sections, undefined, 2));
