@@ -53,7 +53,7 @@ describe('what is wrong in the file is named', () => {
     { yaml: 'sip: !secret x', problems: ['callwire.yaml:1: found Unresolved tag: !secret, expected valid YAML'] },
     // Listeners
     { yaml: 'sip: { listen: [] }', problems: ['callwire.yaml:1: sip.listen: found an empty list, expected a list of 1 to 32 listeners'] },
-    { yaml: 'sip:\n  listen:\n    - udp:127.0.0.1:5060\n    - udp:localhost:5061', problems: [`callwire.yaml:4: sip.listen[1]: found "udp:localhost:5061", expected ${listener}`] },
+    { yaml: 'sip:\n  listen:\n    - udp:127.0.0.1:5060\n    - udp:pbx.example:5061', problems: [`callwire.yaml:4: sip.listen[1]: found "udp:pbx.example:5061", expected ${listener}`] },
     { yaml: 'sip: { listen: ["udp:127.0.0.1:65536"] }', problems: [`callwire.yaml:1: sip.listen[0]: found "udp:127.0.0.1:65536", expected ${listener}`] },
     { yaml: 'sip: { listen: ["udp:::1:5060"] }', problems: [`callwire.yaml:1: sip.listen[0]: found "udp:::1:5060", expected ${listener}`] },
     { yaml: 'sip: { listen: ["127.0.0.1:5060"] }', problems: [`callwire.yaml:1: sip.listen[0]: found "127.0.0.1:5060", expected ${listener}`] },

@@ -17,6 +17,13 @@ test.each([
 });
 
 test.each([
+  { text: 'udp:localhost:0', listener: { protocol: 'udp', address: '127.0.0.1', port: 0 } },
+  { text: 'tcp:localhost:5060', listener: { protocol: 'tcp', address: '127.0.0.1', port: 5060 } },
+])('--sip takes localhost as --http does: $text', ({ text, listener }) => {
+  expect(parseSipListener(text)).toEqual(listener);
+});
+
+test.each([
   '',
   'udp',
   'udp:5060',
@@ -31,7 +38,8 @@ test.each([
   'udp:::1:5060',
   'udp:[::1:5060',
   'udp:[fe80::1%eth0]:5060',
-  'udp:localhost:5060',
+  'udp:localhost.example:5060',
+  'udp:LOCALHOST:5060',
   'UDP:127.0.0.1:5060',
   'sctp:127.0.0.1:5060',
   ' udp:127.0.0.1:5060',
