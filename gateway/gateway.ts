@@ -24,6 +24,9 @@ import type { TrunkView } from './signaling/trunks.ts';
 import { createUserAgent } from './signaling/user-agent.ts';
 import { SipPeers } from './sip-peers.ts';
 
+// A program that runs the gateway inside itself imports this file, and needs a configuration to start one.
+export { type Config, ConfigError, type ConfigInput, defaultConfig, loadConfig } from './config.ts';
+
 /** What the gateway touches of the world; tests bring a fake clock and a network in memory. */
 export interface GatewayIo {
   readonly clock: Clock;
