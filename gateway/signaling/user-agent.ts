@@ -1,24 +1,20 @@
-import { randomBytes } from 'node:crypto';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { InboundSession } from '../../protocol/sip/inbound-session.ts';
 import type { SipHeader, SipMessage, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
-import { parseNameAddr, serializeNameAddr, withTag } from '../../protocol/sip/name-addr.ts';
-import { OutboundSession } from '../../protocol/sip/outbound-session.ts';
+import type { OutboundSession } from '../../protocol/sip/outbound-session.ts';
 import { isSoundResponse } from '../../protocol/sip/request-check.ts';
 import type { RequestSeries } from '../../protocol/sip/request-series.ts';
 import { createResponse } from '../../protocol/sip/response.ts';
 import type { RequestFailure, SessionProfile } from '../../protocol/sip/session-actions.ts';
-import { sipTimings } from '../../protocol/sip/transaction-tables.ts';
-import { parseUri } from '../../protocol/sip/uri.ts';
-import { escapeText } from '../../protocol/sip/uri-escape.ts';
 import type { Clock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { Admission } from './admission.ts';
 import { usesFlow, wantsSecureContact } from './flow-choice.ts';
 import { InvitePlacement } from './invite-placement.ts';
-import { checkText, LiveSession, type SessionHost } from './live-session.ts';
+import { LiveSession, type SessionHost } from './live-session.ts';
 import { systemLocalAddressFor } from './local-address.ts';
 import { systemNameService } from './name-service.ts';
+import { createOutbound, userPartOf } from './outbound-call.ts';
 import { type OutsideRequestOptions, OutsideRequests } from './outside-requests.ts';
 import { findReplaced } from './replaced-session.ts';
 import { RequestReceiver } from './request-receiver.ts';
@@ -38,16 +34,13 @@ import type {
   UserAgentCounts,
   UserAgentHandlers,
 } from './session.ts';
+import { createProfile } from './session-profile.ts';
 import { SessionTable } from './session-table.ts';
 import type { SipFlow } from './sip-flow.ts';
 import { SipTransport } from './sip-transport.ts';
 import { TargetResolver } from './target-resolver.ts';
 import { Transactions } from './transactions.ts';
 import { limitsDefault, type UserAgentLimits, type UserAgentOptions } from './user-agent-options.ts';
-
-const methodsAllowed = [
-  ...['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'UPDATE', 'INFO', 'NOTIFY', 'REFER', 'MESSAGE', 'PRACK'],
-];
 
 /** Binds every listener. Rejects with the system's error (`EADDRINUSE`, `EACCES`), leaving none bound. */
 export async function createUserAgent(options: UserAgentOptions): Promise<UserAgent> {
@@ -78,16 +71,8 @@ class SipUserAgent implements UserAgent, SessionHost {
     this.#options = options;
     this.#handlers = options.handlers;
     this.#limits = { ...limitsDefault, ...options.limits };
-    const random = options.random ?? Math.random;
-    this.#profile = {
-      userAgentName: options.userAgentName,
-      allow: methodsAllowed,
-      supported: extensionsOf(options),
-      timings: options.timings ?? sipTimings,
-      sessionTimer: options.sessionTimer,
-      createToken: options.random === undefined ? systemToken : () => seededToken(random),
-      random,
-    };
+    this.#profile = createProfile(options);
+    const { random } = this.#profile;
     this.#admission = new Admission({
       access: options.access ?? {},
       clock: options.clock,
@@ -200,37 +185,15 @@ class SipUserAgent implements UserAgent, SessionHost {
 
   /** Throws `ProtocolError` for a bad URI, `TypeError` for line breaks in a header. */
   invite(options: InviteOptions, handlers: InviteSessionHandlers): InviteSession {
-    const uri = parseUri(options.target);
-    for (const { name, value } of options.headers ?? []) checkText(name + value);
-    const from = parseNameAddr(bracketed(options.from));
-    const machine = new OutboundSession({
-      profile: this.#profile,
-      target: options.target,
-      from: serializeNameAddr(withTag(from, this.#profile.createToken())),
-      to: serializeNameAddr(parseNameAddr(bracketed(options.to ?? options.target))),
-      callId: this.#profile.createToken(),
-      headers: options.headers ?? [],
-      credentials: options.credentials,
-    });
-    const protocol = uri.scheme === 'sips' ? 'tls' : (uri.parameters.get('transport') ?? 'udp').toLowerCase();
-    const expected: SipAddress = {
-      protocol: protocol === 'tcp' || protocol === 'tls' ? protocol : 'udp',
-      address: uri.host,
-      port: uri.port ?? (protocol === 'tls' ? 5061 : 5060),
-    };
-    const local = this.listening.find((address) => address.protocol === expected.protocol);
-    const session = new LiveSession({
+    const { session, machine, user } = createOutbound(options, {
       host: this,
-      machine,
-      flow: undefined,
-      remote: expected,
-      local: local ?? { ...expected, address: '0.0.0.0', port: 0 },
-      ringLimitMs: options.ringLimitMs,
+      profile: this.#profile,
+      listening: this.listening,
     });
     this.#sessions.add(session);
     session.attach(handlers);
     // The caller has its session before anything happens to it.
-    queueMicrotask(() => this.#guard(() => this.#start(session, machine, options, userOf(from.uri))));
+    queueMicrotask(() => this.#guard(() => this.#start(session, machine, options, user)));
     return session;
   }
 
@@ -321,7 +284,7 @@ class SipUserAgent implements UserAgent, SessionHost {
       invite,
       profile: this.#profile,
       contact: contactFor(flow, {
-        user: userOf(invite.uri),
+        user: userPartOf(invite.uri),
         externalAddress,
         secure: flow.protocol === 'tls' && wantsSecureContact(invite),
       }),
@@ -446,40 +409,5 @@ class SipUserAgent implements UserAgent, SessionHost {
 
   #counted(code: string): void {
     this.#handlers.counted?.(code);
-  }
-}
-
-/** Option tags of Supported. RFC 3262, 3891, 4028, 4488. */
-function extensionsOf({ handlers, sessionTimer }: UserAgentOptions): string[] {
-  const extensions = ['100rel', 'norefersub'];
-  if (handlers.replacing !== undefined) extensions.push('replaces');
-  if (sessionTimer !== undefined) extensions.push('timer');
-  return extensions;
-}
-
-function systemToken(): string {
-  return randomBytes(12).toString('hex');
-}
-
-function seededToken(random: () => number): string {
-  let token = '';
-  while (token.length < 24)
-    token += Math.floor(random() * 0x1000000)
-      .toString(16)
-      .padStart(6, '0');
-  return token;
-}
-
-/** A bare URI with parameters would lose them to the header. */
-function bracketed(address: string): string {
-  return address.includes('<') ? address : `<${address}>`;
-}
-
-/** Escaped user part of a SIP URI, empty where there is none. */
-function userOf(text: string): string {
-  try {
-    return escapeText(parseUri(text).user ?? '', 'user');
-  } catch {
-    return '';
   }
 }
