@@ -1,6 +1,6 @@
 import type { Dialog, RoutedRequest } from './dialog.ts';
 import { type Credentials, DigestClient, withCredentials } from './digest.ts';
-import { emptyBody, type SipHeader, type SipRequest, type SipResponse } from './message.ts';
+import { emptyBody, headerValue, type SipHeader, type SipRequest, type SipResponse } from './message.ts';
 import { createResponse } from './response.ts';
 import type { ReinviteOutcome, RequestFailure, SessionAction, SessionProfile } from './session-actions.ts';
 import { sdpOf, sdpParts } from './session-description.ts';
@@ -34,6 +34,7 @@ export interface DialogOutcome {
 }
 
 const reinviteAttemptsMax = 10;
+const overtakenMax = 10;
 
 /** Requests that name where we are: RFC 3261 §12.2, RFC 3311, RFC 3515, RFC 6665. */
 const contactMethods = new Set(['INVITE', 'UPDATE', 'REFER', 'SUBSCRIBE', 'NOTIFY']);
@@ -145,7 +146,15 @@ export class DialogClient {
     if (!this.#closed && response.status === 491 && pending.wants === 'answer' && isOffer(method, body)) {
       if (pending.attempt < reinviteAttemptsMax) return { actions: this.#backOff(method, pending, nowMs) };
     }
+    if (!this.#closed && this.#wasOvertaken(request, response) && pending.attempt < overtakenMax)
+      return { actions: this.#send(method, { ...pending, attempt: pending.attempt + 1 }) };
     return this.#finish(request, pending, response, nowMs);
+  }
+
+  /** It was lost, and came again when a later one of ours had passed: the far side had to refuse it (§12.2.2). */
+  #wasOvertaken(request: SipRequest, response: SipResponse): boolean {
+    if (response.status !== 500 || headerValue(response, 'Retry-After') !== undefined) return false;
+    return (this.#dialog.cseqOf(request) ?? 0) < this.#dialog.localCSeq;
   }
 
   /** No response came. */

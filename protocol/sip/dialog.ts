@@ -107,6 +107,11 @@ export class Dialog {
     return this.#remoteTarget;
   }
 
+  /** Of the last request of ours. */
+  get localCSeq(): number {
+    return this.#localCSeq;
+  }
+
   /** Where requests of ours go first. */
   get nextHop(): string {
     const [first] = this.routeSet;
