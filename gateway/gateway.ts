@@ -227,7 +227,11 @@ class RunningGateway implements Gateway {
   #signaling(): UserAgentHandlers {
     return {
       invited: (session) => this.#registry.invited(session),
-      replacing: (session, replaced) => this.#registry.replacing(session, replaced),
+      replacing: (session, replaced) => {
+        const call = this.#registry.on(replaced);
+        if (call !== undefined) this.#trace.name(call.callId, session.sipCallId);
+        return this.#registry.replacing(session, replaced);
+      },
       readiness: () => (this.#registry.draining ? 503 : 200),
       counted: (code) => this.#metrics.counted(code),
       traced: (direction, message, remote, local) => {

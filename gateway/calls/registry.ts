@@ -81,9 +81,16 @@ export class CallRegistry {
     return call.start();
   }
 
+  /** The call whose caller this session is. */
+  on(session: InviteSession): Call | undefined {
+    for (const call of this.#calls.values()) if (call.isOn(session)) return call;
+    return undefined;
+  }
+
   /** An INVITE that is to take the place of a caller: into its call, also while draining. */
   replacing(session: InviteSession, replaced: InviteSession): InviteSessionHandlers {
-    for (const call of this.#calls.values()) if (call.isOn(replaced)) return call.takeOver(session);
+    const call = this.on(replaced);
+    if (call !== undefined) return call.takeOver(session);
     session.end({ status: 481 });
     return { ended: () => {} };
   }
