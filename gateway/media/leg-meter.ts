@@ -19,7 +19,7 @@ export interface LegTotals {
 
 const intervalMs = 1000;
 /** How long `JitterBuffer` waits for a hole; what comes in order does not wait. */
-const holeMsMax = 60;
+const holeMsMax = 120;
 
 /** How one RTP leg sounds, measured every second. */
 export class LegMeter {
