@@ -2,15 +2,7 @@ import { AnswerRepeater } from './answer-repeater.ts';
 import type { Dialog } from './dialog.ts';
 import { DialogClient, type DialogOutcome } from './dialog-client.ts';
 import type { Credentials } from './digest.ts';
-import { headerTokens } from './header-values.ts';
-import {
-  emptyBody,
-  headerValue,
-  type SipHeader,
-  type SipMessage,
-  type SipRequest,
-  type SipResponse,
-} from './message.ts';
+import { emptyBody, type SipHeader, type SipRequest, type SipResponse } from './message.ts';
 import { createResponse } from './response.ts';
 import type {
   OfferReply,
@@ -21,6 +13,7 @@ import type {
 } from './session-actions.ts';
 import { sdpOf, sdpParts } from './session-description.ts';
 import { capabilityHeaders, reasonHeader } from './session-headers.ts';
+import { SessionRefresher } from './session-refresher.ts';
 import { SessionTimer } from './session-timer.ts';
 
 /** An INVITE session once it has a dialog: answers and their ACKs, BYE, and the requests of the far side; our own are
@@ -39,10 +32,7 @@ export class DialogUsage {
    *  reliable provisional response. */
   #state: 'new' | 'early' | 'settled' | 'confirmed' = 'new';
   #over = false;
-  /** What the far side understands, from its Allow; undefined where it never said. */
-  #peerAllows: readonly string[] | undefined;
-  /** Our half of the session, to be said again in a refresh. */
-  #localSdp = '';
+  readonly #refresher: SessionRefresher;
 
   constructor(options: {
     readonly dialog: Dialog;
@@ -59,6 +49,7 @@ export class DialogUsage {
     this.#contact = options.contact;
     this.#timer = new SessionTimer(options.profile.sessionTimer, options.minSeSeconds);
     this.#client = new DialogClient({ ...options, timer: this.#timer });
+    this.#refresher = new SessionRefresher(this.#timer, this.#client);
   }
 
   /** Why the INVITE that begins it has to be refused: the headers of a 422. */
@@ -105,13 +96,13 @@ export class DialogUsage {
     nowMs: number,
   ): SessionAction[] {
     const { sdp, offerIsOurs, initial } = options;
-    this.#learn(request);
+    this.#refresher.learn(request);
     const headers = [...this.#timer.accept(request, nowMs), ...options.headers];
     const response = this.#success(request, sdp, headers);
     const { timings } = this.#profile;
     this.#repeaters.push(new AnswerRepeater({ request, response, offerIsOurs, initial }, timings, nowMs));
     this.#state = 'confirmed';
-    this.#localSdp = sdp;
+    this.#refresher.localSdp = sdp;
     return [{ do: 'respond', request, response }];
   }
 
@@ -182,7 +173,7 @@ export class DialogUsage {
   }
 
   #acceptUpdate(request: SipRequest, sdp: string, nowMs: number): SessionAction {
-    this.#learn(request);
+    this.#refresher.learn(request);
     const timer =
       this.#state === 'confirmed' && request.method === 'UPDATE' ? this.#timer.accept(request, nowMs) : [];
     return { do: 'respond', request, response: this.#success(request, sdp, timer) };
@@ -201,7 +192,7 @@ export class DialogUsage {
     this.dialog.refreshTarget(request);
     const sdp = reply.answer;
     if (!invite) {
-      this.#localSdp = sdp;
+      this.#refresher.localSdp = sdp;
       return [this.#acceptUpdate(request, sdp, nowMs)];
     }
     const offerIsOurs = sdpOf(request) === undefined;
@@ -219,8 +210,8 @@ export class DialogUsage {
   acknowledge(invite: SipRequest, response: SipResponse, nowMs: number): SessionAction[] {
     if (this.#state !== 'new') this.dialog.confirm(response);
     this.#state = 'confirmed';
-    this.#localSdp = sdpOf(invite) ?? '';
-    this.#learn(response);
+    this.#refresher.localSdp = sdpOf(invite) ?? '';
+    this.#refresher.learn(response);
     this.#timer.confirm(response, nowMs);
     return this.#client.acknowledge(invite);
   }
@@ -254,33 +245,6 @@ export class DialogUsage {
     if (!possible) return [{ do: 'report', report: { event: 'reinvited', id, outcome: { status: 481 } } }];
     const blocked = method === 'INVITE' ? this.#inviteOpen : this.#offerOpen;
     return this.#client.reoffer(method, id, offer, blocked, nowMs);
-  }
-
-  /** RFC 4028 §7.4: with UPDATE where the far side knows it, else with a re-INVITE that changes nothing. */
-  #refresh(nowMs: number): SessionAction[] {
-    if (this.#client.busy || this.#inviteOpen) {
-      this.#timer.refreshFailed(nowMs);
-      return [];
-    }
-    if (this.#peerAllows?.includes('UPDATE')) return this.#client.send('UPDATE', 'refresh', []);
-    return this.#client.reoffer('INVITE', 'refresh', this.#localSdp, false, nowMs);
-  }
-
-  #refreshed(request: SipRequest, response: SipResponse, nowMs: number): SessionAction[] {
-    if (response.status >= 300) {
-      const unknown = request.method === 'UPDATE' && (response.status === 405 || response.status === 501);
-      if (unknown) this.#peerAllows = [];
-      if (unknown) return this.#refresh(nowMs);
-      this.#timer.refreshFailed(nowMs);
-      return [];
-    }
-    const answer = request.method === 'INVITE' ? sdpOf(response) : undefined;
-    return answer === undefined ? [] : [{ do: 'report', report: { event: 'refreshed', answer } }];
-  }
-
-  #learn(message: SipMessage): void {
-    if (headerValue(message, 'Allow') === undefined) return;
-    this.#peerAllows = headerTokens(message, 'Allow').map((method) => method.toUpperCase());
   }
 
   /** Ends the dialog with BYE: at once, or after the ACK that is due (RFC 3261 §15). */
@@ -322,7 +286,7 @@ export class DialogUsage {
   #expireTimer(nowMs: number): SessionAction[] {
     if (this.#over) return [];
     const due = this.#timer.expire(nowMs);
-    if (due === 'refresh') return this.#refresh(nowMs);
+    if (due === 'refresh') return this.#refresher.refresh(this.#inviteOpen, nowMs);
     if (due === undefined) return [];
     const message = 'the session was not refreshed in time';
     return [...this.bye([reasonHeader(102, message)]), ended({ cause: 'unreachable', message })];
@@ -338,13 +302,15 @@ export class DialogUsage {
   #settle({ actions: carried, lost, settled }: DialogOutcome, nowMs: number): SessionAction[] {
     const actions = [...carried];
     if (settled !== undefined && settled.response.status < 300) {
-      this.#learn(settled.response);
-      this.#localSdp = sdpOf(settled.request) ?? this.#localSdp;
+      this.#refresher.learn(settled.response);
+      this.#refresher.localSdp = sdpOf(settled.request) ?? this.#refresher.localSdp;
     }
     if (this.#over) return actions;
     if (lost === undefined) {
-      if (settled?.id === 'refresh')
-        actions.push(...this.#refreshed(settled.request, settled.response, nowMs));
+      if (settled?.id === 'refresh') {
+        const { request, response } = settled;
+        actions.push(...this.#refresher.receiveResponse(request, response, this.#inviteOpen, nowMs));
+      }
       return actions;
     }
     return [
