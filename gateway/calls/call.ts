@@ -12,11 +12,13 @@ import type {
   ReferOptions,
   ReferOutcome,
 } from '../signaling/session.ts';
+import { AddedHeaders } from './added-headers.ts';
 import type { CallContext, CallHandlers, CallParty } from './call-context.ts';
 import { CallProgress } from './call-progress.ts';
 import { qualityFields } from './call-quality.ts';
 import type { CallDeadline, CallState } from './call-states.ts';
 import { diceOf, type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+import { guardedHandlers } from './guarded-handlers.ts';
 import { refusalOf, SipLeg } from './sip-leg.ts';
 import { StreamLeg } from './stream-leg.ts';
 
@@ -41,7 +43,7 @@ export class Call {
   /** Every SIP leg that is still open: a second one takes the first one's place. */
   readonly #sipLegs = new Map<EndpointId, SipLeg>();
   #sipLegsMade = 0;
-  readonly #headers: Record<'answer' | 'end', SipHeader[]> = { answer: [], end: [] };
+  readonly #headers = new AddedHeaders();
   #stream: StreamLeg | undefined;
   #action: ConnectStream | undefined;
   /** Approved literal addresses, one an endpoint; undefined where the endpoint is trusted. */
@@ -123,7 +125,7 @@ export class Call {
       return { ended: () => {} };
     }
     void this.#route();
-    return this.#guardedHandlers(this.#sip.sessionHandlers);
+    return guardedHandlers(this.#guard, this.#sip.sessionHandlers);
   }
 
   /** Ends the call whatever its state: each side is told why, media is closed. Only the first reason counts. */
@@ -131,10 +133,21 @@ export class Call {
     if (!this.#progress.enter('end')) return;
     this.#outcome(reason, detail);
     if (this.#sip === undefined)
-      this.#session.end({ status: endReasons[reason].sipStatus, headers: [reasonHeader(reason, detail)] });
-    this.#stream?.end(reason);
-    for (const leg of this.#sipLegs.values()) leg.end(reason, detail, this.#headers.end);
+      this.#attempt(() =>
+        this.#session.end({ status: endReasons[reason].sipStatus, headers: [reasonHeader(reason, detail)] }),
+      );
+    this.#attempt(() => this.#stream?.end(reason));
+    for (const leg of this.#sipLegs.values()) this.#attempt(() => leg.end(reason, detail, this.#headers.end));
     this.#releaseWhenEmpty();
+  }
+
+  /** One step of the end: what throws must not keep the other legs open, and nobody would end them a second time. */
+  #attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#log.error({ err: error }, 'internal error while ending');
+    }
   }
 
   #createSipLeg(session: InviteSession, media: MediaGroup, opened: () => void): SipLeg {
@@ -190,7 +203,7 @@ export class Call {
       const leg = this.#createSipLeg(session, group, () => this.#swap(leg, session));
       this.#open.add(leg.endpointId);
       leg.open();
-      return this.#guardedHandlers(leg.sessionHandlers);
+      return guardedHandlers(this.#guard, leg.sessionHandlers);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       session.end(refusalOf(error));
@@ -212,11 +225,7 @@ export class Call {
 
   /** For the 200, and for the BYE or the refusal: `X-` headers and User-to-User. Throws `TypeError` for others. */
   addHeaders(message: 'answer' | 'end', headers: readonly SipHeader[]): void {
-    for (const { name, value } of headers) {
-      if (!/^(?:x-[\w.!%*+`'~-]+|user-to-user)$/i.test(name) || /[\r\n\0]/.test(value))
-        throw new TypeError(`expected an X- header or User-to-User of one line, got ${JSON.stringify(name)}`);
-    }
-    this.#headers[message].push(...headers);
+    this.#headers.add(message, headers);
   }
 
   /** Hold from our side; false where the phone refused. */
@@ -354,7 +363,7 @@ export class Call {
   #outcome(reason: EndReason, detail: string | undefined): void {
     this.endReason = reason;
     this.endedMs = this.#context.clock.nowMs();
-    this.#handlers.ending(this);
+    this.#attempt(() => this.#handlers.ending(this));
     const level = endReasons[reason].fault === 'gateway' ? 'error' : 'info';
     this.#log[level]({ reason, detail, fault: endReasons[reason].fault }, 'call ending');
   }
@@ -399,29 +408,14 @@ export class Call {
     return Math.round(this.#context.clock.nowMs() - this.startedMs);
   }
 
-  #guardedHandlers(handlers: InviteSessionHandlers): InviteSessionHandlers {
-    return {
-      confirmed: (answer) => this.#guard(() => handlers.confirmed?.(answer)),
-      offered: (offer) => this.#guard(() => handlers.offered?.(offer)) ?? { status: 500 },
-      refreshed: (answer) => this.#guard(() => handlers.refreshed?.(answer)),
-      referred: (referral) => this.#guard(() => handlers.referred?.(referral)) ?? { status: 500 },
-      requested: (request) => this.#guard(() => handlers.requested?.(request)) ?? { status: 500 },
-      ended: (end) => this.#guard(() => handlers.ended(end)),
-    };
-  }
-
   /** A fault of ours ends this call and no other. */
-  #guard<T>(run: () => T): T | undefined {
+  readonly #guard = <T>(run: () => T): T | undefined => {
     try {
       return run();
     } catch (error) {
       this.#log.error({ err: error }, 'internal error');
-      try {
-        this.end('internalError');
-      } catch (second) {
-        this.#log.error({ err: second }, 'internal error while ending');
-      }
+      this.#attempt(() => this.end('internalError'));
       return undefined;
     }
-  }
+  };
 }

@@ -1,10 +1,13 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { SipLeg } from '../../gateway/calls/sip-leg.ts';
+import { StreamLeg } from '../../gateway/calls/stream-leg.ts';
 import { CallWorld } from '../support/call-world.ts';
 
 /** How answered calls end, and the races on the way. */
 describe('endings of an answered call', () => {
   let world: CallWorld | undefined;
   afterEach(async () => {
+    vi.restoreAllMocks();
     await world?.close();
     world = undefined;
   });
@@ -81,6 +84,26 @@ describe('endings of an answered call', () => {
     expect(lastStream().closedWith).toEqual({ code: 1011, reason: 'ERROR' });
     expect(world.gateway.counts()).toMatchObject({ calls: 0, dialogs: 0 });
   });
+
+  it.each(['phone', 'server'])(
+    'a fault while the %s is told of the end leaves the other side told',
+    async (side) => {
+      world = await CallWorld.open();
+      const call = await world.call();
+      await world.clock.until(() => world?.said('call answered') !== undefined);
+      const fault = () => {
+        throw new Error('a fault of ours');
+      };
+      if (side === 'phone') vi.spyOn(SipLeg.prototype, 'end').mockImplementationOnce(fault);
+      else vi.spyOn(StreamLeg.prototype, 'end').mockImplementationOnce(fault);
+      world.gateway.hangup([...(await world.gateway.calls())][0]!.callId);
+      await world.clock.advance(10_000);
+      expect(world.said('internal error while ending')).toBeDefined();
+      if (side === 'phone') expect(lastStream().closedWith).toEqual({ code: 1000, reason: 'MANAGERHANGUP' });
+      else expect((await call.ended).reasonHeader).toMatch(/ended over the API/);
+      expect(world.gateway.activeCalls).toBe(0);
+    },
+  );
 
   it('a server from which nothing comes for 60 s: 4002 IDLE', async () => {
     world = await CallWorld.open();
