@@ -3,7 +3,7 @@ import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
 import { callCodecs, missingCodec } from './call-codecs.ts';
 import type { Call } from './calls/call.ts';
 import type { CallContext, CallHandlers } from './calls/call-context.ts';
-import { diceOf } from './calls/end-reason.ts';
+import { diceOf, refusalCode } from './calls/end-reason.ts';
 import { CallRegistry } from './calls/registry.ts';
 import { readCertificate } from './certificate-files.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -87,18 +87,20 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     ports: config.rtp.ports,
     rtpTimeoutMs: config.rtp.timeout * 1000,
   });
-  await pool.start();
   const { calls: callsMax, messages: messagesMax } = config.sip.trace;
   const trace = new MessageTrace({ clock: io.clock, callsMax, messagesMax });
-  const registry = createRegistry(config, codecs, io, pool, metrics, trace);
-  const gateway = new RunningGateway(io, pool, registry, metrics, trace);
+  let gateway: RunningGateway | undefined;
   try {
+    await pool.start();
+    const registry = createRegistry(config, codecs, io, pool, metrics, trace);
+    gateway = new RunningGateway(io, pool, registry, metrics, trace);
     await gateway.listen(config);
+    return gateway;
   } catch (error) {
-    await gateway.close();
+    // Why it did not start is what matters to the caller; closing logs its own failures.
+    await (gateway ?? pool).close().catch(() => {});
     throw error;
   }
-  return gateway;
 }
 
 function createRegistry(
@@ -134,7 +136,7 @@ function createRegistry(
     nodeId: config.node.id,
     maxCalls: config.sip.maxCalls,
     context,
-    counted: (code) => metrics.counted(code),
+    counted: (reason) => metrics.counted(refusalCode(reason) ?? reason),
     handlers: {
       ...io.watching,
       started: (call) => {
@@ -149,7 +151,8 @@ function createRegistry(
       ending: (call) => {
         const { result, reason } = diceOf(call.endReason ?? 'internalError', call.answeredMs !== undefined);
         metrics.callEnded({ direction: 'inbound', result, reason });
-        if (call.answeredMs === undefined) metrics.counted(call.endReason ?? 'internalError');
+        const code = call.answeredMs === undefined && refusalCode(call.endReason ?? 'internalError');
+        if (code) metrics.counted(code);
       },
       ended: () => {},
     },
@@ -166,7 +169,7 @@ class RunningGateway implements Gateway {
   #peers: SipPeers | undefined;
   #http: { readonly address: string; close(): Promise<void> } | undefined;
   #closing: Promise<void> | undefined;
-  #state: Gateway['state'] = 'ready';
+  #closed = false;
 
   constructor(io: GatewayIo, pool: MediaPool, registry: CallRegistry, metrics: Metrics, trace: MessageTrace) {
     this.#io = io;
@@ -216,8 +219,8 @@ class RunningGateway implements Gateway {
           const messages = this.#trace.of(callId);
           return messages && callTrace(callId, messages);
         },
-        drain: () => this.#registry.startDraining(),
-        state: () => (this.#registry.draining ? 'draining' : 'ready'),
+        drain: () => this.#startDraining(),
+        state: () => (this.state === 'ready' ? 'ready' : 'draining'),
         workers: async () => (await this.#pool.report()).workers,
         callsByWorker: () => this.#registry.callsByWorker(),
       },
@@ -251,7 +254,8 @@ class RunningGateway implements Gateway {
   }
 
   get state(): Gateway['state'] {
-    return this.#state;
+    if (this.#closed) return 'closed';
+    return this.#registry.draining ? 'draining' : 'ready';
   }
 
   get activeCalls(): number {
@@ -287,13 +291,15 @@ class RunningGateway implements Gateway {
   }
 
   async drain(limitMs: number): Promise<void> {
-    if (this.#state === 'ready') {
-      this.#state = 'draining';
-      this.#registry.startDraining();
-      this.#io.log.info({ calls: this.#registry.size, limitMs }, 'draining');
-    }
+    this.#startDraining(limitMs);
     await this.#within(limitMs, this.#registry.whenIdle());
     await this.close();
+  }
+
+  #startDraining(limitMs?: number): void {
+    if (this.#registry.draining && limitMs === undefined) return;
+    this.#registry.startDraining();
+    this.#io.log.info({ calls: this.#registry.size, limitMs }, 'draining');
   }
 
   close(): Promise<void> {
@@ -301,26 +307,39 @@ class RunningGateway implements Gateway {
     return this.#closing;
   }
 
+  /** Whatever fails, the rest is closed; rejects with the first failure then. */
   async #close(): Promise<void> {
-    this.#state = 'draining';
+    const failures: unknown[] = [];
+    const attempt = async (what: string, run: () => unknown): Promise<void> => {
+      try {
+        await run();
+      } catch (error) {
+        failures.push(error);
+        this.#io.log.error({ err: error, what }, 'could not close');
+      }
+    };
     this.#registry.startDraining();
-    this.#registry.endAll('shutdown');
-    const farewells = [this.#whenQuiet(), this.#peers?.close()];
+    await attempt('calls', () => this.#registry.endAll('shutdown'));
+    const farewells = [
+      attempt('calls', () => this.#whenQuiet()),
+      attempt('registrations', () => this.#peers?.close()),
+    ];
     await this.#within(
       farewellMs,
       Promise.all(farewells).then(() => {}),
     );
-    await this.#userAgent?.close();
-    await this.#http?.close();
-    await this.#pool.close();
-    this.#state = 'closed';
+    await attempt('SIP', () => this.#userAgent?.close());
+    await attempt('HTTP', () => this.#http?.close());
+    await attempt('media', () => this.#pool.close());
+    this.#closed = true;
     this.#io.log.info({}, 'closed');
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Every call is gone and every BYE answered. */
   async #whenQuiet(): Promise<void> {
     await this.#registry.whenIdle();
-    while (this.#state !== 'closed' && this.counts().sessions > 0) {
+    while (!this.#closed && this.counts().sessions > 0) {
       await new Promise<void>((resolve) => this.#io.clock.after(20, resolve));
     }
   }

@@ -95,3 +95,10 @@ export function diceOf(
   if (answered) return { result: 'ANSWERED', reason: found.reason };
   return { result: found.result === 'ANSWERED' ? 'N/A' : found.result, reason: found.reason };
 }
+
+/** What an ending without an answer is counted as, `no-route`; undefined where it is nobody's fault: a caller who
+ *  gave up or a busy server refused nothing that anybody has to mend. */
+export function refusalCode(reason: EndReason): string | undefined {
+  if (endReasons[reason].fault === 'nobody') return undefined;
+  return reason.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -100,8 +100,17 @@ export class CallRegistry {
     this.#draining = true;
   }
 
+  /** All of them, whatever one throws; throws the first of that then. */
   endAll(reason: EndReason): void {
-    for (const call of [...this.#calls.values()]) call.end(reason);
+    const failures: unknown[] = [];
+    for (const call of [...this.#calls.values()]) {
+      try {
+        call.end(reason);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Resolves when no call is left, at once if there is none. */

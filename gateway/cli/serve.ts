@@ -47,21 +47,37 @@ export async function runServe(flags: ServeFlags, { out, err }: CommandIo): Prom
     return exitStatus.failed;
   }
   out.write(`${readyLine(running.gateway, flags.jsonReady === true)}\n`);
-  await untilStopped(running.gateway, flags.drainLimit * 1_000, log);
-  await running.bots?.close();
-  return exitStatus.ok;
+  return serveUntilStopped(running, flags.drainLimit * 1_000, { log, err });
 }
 
-interface Running {
-  readonly gateway: Gateway;
-  readonly bots: EmbeddedBots | undefined;
+/** Drains after the first signal, ends at once after the second. Whatever fails, the bots are closed too: their open
+ *  ports alone would keep the process alive. */
+export async function serveUntilStopped(
+  { gateway, bots }: Running,
+  drainLimitMs: number,
+  { log, err }: { readonly log: Log; readonly err: CommandIo['err'] },
+): Promise<ExitStatus> {
+  try {
+    await untilStopped(gateway, drainLimitMs, log);
+    return exitStatus.ok;
+  } catch (error) {
+    err.write(`callwire serve: could not close: ${errorMessage(error)}\n`);
+    return exitStatus.failed;
+  } finally {
+    await bots?.close();
+  }
+}
+
+export interface Running {
+  readonly gateway: Pick<Gateway, 'listening' | 'activeCalls' | 'drain' | 'close'>;
+  readonly bots: Pick<EmbeddedBots, 'close'> | undefined;
 }
 
 async function start(config: Config, io: Partial<GatewayIo>): Promise<Running> {
   if (config.routes !== undefined) return { gateway: await startGateway(config, io), bots: undefined };
   const bots = await startEmbeddedBots();
-  const routes = bots.routes.map(({ to, endpoint }) => routeFromFlag(`${to}=${endpoint}`));
   try {
+    const routes = bots.routes.map(({ to, endpoint }) => routeFromFlag(`${to}=${endpoint}`));
     return { gateway: await startGateway({ ...config, routes }, io), bots };
   } catch (error) {
     await bots.close();
@@ -78,7 +94,7 @@ function overridesOf(flags: ServeFlags): ConfigInput {
   } as ConfigInput;
 }
 
-function readyLine({ listening }: Gateway, asJson: boolean): string {
+function readyLine({ listening }: Pick<Gateway, 'listening'>, asJson: boolean): string {
   const { sip, http } = listening;
   return asJson
     ? JSON.stringify({ ready: true, sip, http })
@@ -86,7 +102,7 @@ function readyLine({ listening }: Gateway, asJson: boolean): string {
 }
 
 /** Resolves when the gateway is closed: drained after the first signal, at once after the second. */
-async function untilStopped(gateway: Gateway, drainLimitMs: number, log: Log): Promise<void> {
+async function untilStopped(gateway: Running['gateway'], drainLimitMs: number, log: Log): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const undo = onStopSignal((count) => {
       if (count > 1) log.warn({ calls: gateway.activeCalls }, 'second signal, ending calls now');

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { callStates, nextCallState } from '../../../gateway/calls/call-states.ts';
-import { diceOf, type EndReason, endReasons, reasonHeader } from '../../../gateway/calls/end-reason.ts';
+import {
+  diceOf,
+  type EndReason,
+  endReasons,
+  reasonHeader,
+  refusalCode,
+} from '../../../gateway/calls/end-reason.ts';
 import { streamEndReason } from '../../../gateway/calls/stream-leg.ts';
 import { parseReason } from '../../../protocol/sip/header-values.ts';
 import { streamCloses } from '../../../protocol/stream/messages.ts';
@@ -24,6 +30,14 @@ describe('end reasons', () => {
       expect(value).toMatch(/;text="(?:[^"\\]|\\.)*"$/);
       expect(parseReason(value).text).toHaveLength(Math.min(200, 29 + sizeBytes));
     }
+  });
+
+  it('ordinary endings are no refusals, the others are counted in one spelling', () => {
+    for (const reason of reasons) expect(refusalCode(reason) ?? 'none').toMatch(/^[a-z]+(?:-[a-z]+)*$/);
+    expect(refusalCode('noRoute')).toBe('no-route');
+    const ordinary = reasons.filter((reason) => refusalCode(reason) === undefined);
+    expect(ordinary).toEqual(expect.arrayContaining(['cancelled', 'busy', 'rejected', 'callerHangup']));
+    expect(ordinary).not.toContain('declined');
   });
 
   it('an ending after the answer is ANSWERED, one before it never is', () => {
