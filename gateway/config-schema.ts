@@ -188,6 +188,12 @@ const sip = Type.Object(
           100,
         ),
         burst: whole('So many at once, before that counts.', 1, 1_000_000, 200),
+        connectionsPerSource: whole(
+          'TCP and TLS connections that one source may have open. Phones behind one NAT are one source.',
+          1,
+          4_000,
+          250,
+        ),
       },
       { default: {} },
     ),

@@ -197,6 +197,7 @@ class RunningGateway implements Gateway {
       userAgentName: 'Callwire',
       sessionTimer: sessionTimerOf(config.sip.sessionTimer),
       access: peers.access,
+      limits: { connectionsPerSourceMax: config.sip.limits.connectionsPerSource },
       methodsServed: peers.methodsServed,
       ...(this.#io.localAddressFor && { localAddressFor: this.#io.localAddressFor }),
       handlers: {

@@ -44,7 +44,7 @@ describe('without any configuration', () => {
         maxCalls: 2000,
         sessionTimer: { expires: 1_800, minSe: 90, refresher: 'peer' },
         trace: { calls: 100, messages: 60 },
-        limits: { requestsPerSecond: 100, burst: 200 },
+        limits: { requestsPerSecond: 100, burst: 200, connectionsPerSource: 250 },
       },
       rtp: {
         address: '0.0.0.0',
