@@ -46,7 +46,14 @@ export function callReport(
   result: CallResult,
   { heardDbfs, echo, recorded }: CallMeasures,
 ): CallReport {
-  const { heard, heardRateHz, heardFromMs: _from, spokenFromMs: _spoken, ...figures } = result;
+  const {
+    heard,
+    heardRateHz,
+    heardFromMs: _from,
+    spokenFromMs: _spoken,
+    responseHeaders: _headers,
+    ...figures
+  } = result;
   return {
     target,
     ...figures,

@@ -9,6 +9,7 @@ import {
 } from '../../protocol/sip/message.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
+import { sipListenerText } from '../listen-address.ts';
 import type { AudioDirection } from '../media/media-messages.ts';
 import type { InviteSession, InviteSessionHandlers, SessionEnd } from '../signaling/session.ts';
 import { type AudioSource, createPlayer, createTonePlayer, silence } from './phone-audio.ts';
@@ -49,6 +50,9 @@ export interface CallResult extends PhoneRtpResult {
   readonly reasonPhrase: string | undefined;
   /** Reason header of the refusal or of the BYE that came. */
   readonly reasonHeader: string | undefined;
+  /** Of the final response to the INVITE. */
+  readonly responseHeaders: readonly SipHeader[];
+  /** Undefined where nobody was reached. */
   readonly endedBy: 'phone' | 'farSide' | undefined;
   /** In words, where it was unreachable or failed. */
   readonly message: string | undefined;
@@ -106,6 +110,7 @@ export class PhoneCall {
   #answeredMs: number | undefined;
   #failure: string | undefined;
   #hungUp = false;
+  #gaveUp = false;
   #responded = false;
   readonly #goodbye: Promise<void>;
   #saidGoodbye: () => void = () => {};
@@ -167,6 +172,12 @@ export class PhoneCall {
     if (this.#hungUp) return;
     this.#hungUp = true;
     this.#session?.end({ status: 603, headers });
+  }
+
+  /** Cancels what was not answered in time. */
+  giveUp(): void {
+    this.#gaveUp = true;
+    this.hangUp();
   }
 
   /** Runs `action` so long from now, unless the call ends first. */
@@ -322,8 +333,9 @@ export class PhoneCall {
       status: final?.status,
       reasonPhrase: final?.reasonPhrase,
       reasonHeader: reasonOf(end) ?? (final && headerValue(final, 'Reason')),
-      endedBy: endedByOf(end),
-      message: this.#failure ?? (end.cause === 'unreachable' ? end.message : undefined),
+      responseHeaders: final?.headers ?? [],
+      endedBy: this.#unheard ? undefined : endedByOf(end),
+      message: this.#failure ?? this.#messageOf(end),
       sipCallId: this.#session?.sipCallId ?? '',
       ringingMs: this.#ringingMs,
       setupMs: answeredMs === undefined ? undefined : answeredMs - this.startedMs,
@@ -337,8 +349,19 @@ export class PhoneCall {
   #outcomeOf(end: SessionEnd): CallResult['outcome'] {
     if (this.#failure !== undefined) return 'failed';
     if (this.#answeredMs !== undefined) return 'completed';
-    if (end.cause === 'unreachable') return 'unreachable';
+    if (end.cause === 'unreachable' || this.#unheard) return 'unreachable';
     return this.#hungUp || end.cause === 'cancel' || end.cause === 'local' ? 'cancelled' : 'refused';
+  }
+
+  /** Not even a 100 came: that is no phone that rings and nobody takes it. */
+  get #unheard(): boolean {
+    return this.#gaveUp && !this.#responded;
+  }
+
+  #messageOf(end: SessionEnd): string | undefined {
+    if (end.cause === 'unreachable') return end.message;
+    const remote = this.#unheard && this.#session?.remote;
+    return remote ? `no answer at all from ${sipListenerText(remote)}` : undefined;
   }
 
   #note(direction: TimelineEntry['direction'], what: string): void {

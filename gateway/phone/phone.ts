@@ -180,7 +180,7 @@ class SipPhone implements Phone {
     }
     this.#attach(call, session);
     const giveUp = this.#clock.after(Math.min(answerTimeoutMs, cancelAfterMs ?? answerTimeoutMs), () => {
-      if (session.state === 'early') call.hangUp();
+      if (session.state === 'early') call.giveUp();
     });
     call.answered.then(() => giveUp.cancel());
     return call;

@@ -170,6 +170,8 @@ describe('what the phone sees of the stream server', () => {
     });
     expect(refused.status).toBe(503);
     expect(refused.reasonHeader).toMatch(/too many calls/);
+    const retryAfter = refused.responseHeaders.find(({ name }) => name === 'Retry-After');
+    expect(Number(retryAfter?.value)).toBeGreaterThan(0);
     expect((await world.finish(first)).outcome).toBe('completed');
   });
 

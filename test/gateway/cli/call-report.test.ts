@@ -7,6 +7,7 @@ const answered: CallResult = {
   status: 200,
   reasonPhrase: 'OK',
   reasonHeader: undefined,
+  responseHeaders: [],
   endedBy: 'phone',
   message: undefined,
   sipCallId: 'c1',

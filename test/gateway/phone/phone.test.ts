@@ -268,6 +268,20 @@ describe('a call that does not come about', () => {
     expect(result.message).toBeTruthy();
   });
 
+  test('a closed port is no phone that rings: no answer at all, said at the ring timeout or after 32 s', async () => {
+    const line = await open();
+    const target = `sip:test@${address}:9`;
+    expect(await line.run({ target, answerTimeoutMs: 3_000 })).toMatchObject({
+      outcome: 'unreachable',
+      endedBy: undefined,
+      message: `no answer at all from udp:${address}:9`,
+    });
+    const startedMs = line.clock.nowMs();
+    const patient = await line.run({ target, answerTimeoutMs: 300_000 });
+    expect(patient.message).toMatch(`${address}:9 did not answer`);
+    expect(line.clock.nowMs() - startedMs).toBeLessThan(34_000);
+  });
+
   test('not ready to answer', async () => {
     const line = await open();
     expect(await line.run()).toMatchObject({ outcome: 'refused', status: 480 });
