@@ -74,6 +74,14 @@ export class PlayoutBuffer {
     return this.#copy(pcm, 0, samples);
   }
 
+  /** Puts the first `samples` samples of `pcm` in the place of the oldest that wait. */
+  overwrite(pcm: Int16Array, samples: number): void {
+    const replaced = Math.min(samples, this.queuedSamples);
+    const capacity = this.#samples.length;
+    const at = this.#readOffset >>> 1;
+    for (let i = 0; i < replaced; i++) this.#samples[(at + i) % capacity] = pcm[i]!;
+  }
+
   #copy(pcm: Int16Array, pcmOffset: number, samples: number): number {
     const taken = Math.min(samples, this.queuedSamples);
     const capacity = this.#samples.length;

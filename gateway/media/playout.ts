@@ -1,5 +1,7 @@
 import { createResampler, type Resampler } from '../../codecs/resampler.ts';
+import { splice, spliceReach } from '../../codecs/splice.ts';
 import type { AudioFormat } from './audio-route.ts';
+import { CatchUp } from './catch-up.ts';
 import { PlayoutBuffer } from './playout-buffer.ts';
 
 /** Audio that comes one message at a time has to wait a little, or every message that is a moment late leaves a
@@ -11,6 +13,8 @@ const tailFrames = 2;
 
 /** Input of one frame: at most 60 ms at 96 kHz. Shared, as a frame is taken and converted in one go. */
 const scratch = new Int16Array(5760);
+/** For a cut. Shared as well. */
+let cutting = new Int16Array(0);
 
 /** What a source sends on its way to an encoder: waits in the ring as it came, is taken a frame at a time when one is
  *  due, and only then converted to the encoder's rate. Where nothing waits there is silence. */
@@ -20,6 +24,7 @@ export class Playout {
   #state: 'filling' | 'playing' = 'filling';
   #firstQueuedMs = 0;
   #silentFrames = tailFrames;
+  readonly #catchUp = new CatchUp();
 
   constructor(format: AudioFormat) {
     this.#buffer = new PlayoutBuffer({
@@ -39,6 +44,7 @@ export class Playout {
   push(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
     if (this.#buffer.queuedSamples === 0) this.#firstQueuedMs = nowMs;
     this.#buffer.push(bytes, offset, sizeBytes);
+    this.#catchUp.received((sizeBytes * 500) / this.#buffer.sampleRateHz);
   }
 
   /** The frame that is due: `samples` samples at `outputRateHz` in `pcm[0…]`. False where it is silence because
@@ -48,6 +54,9 @@ export class Playout {
     const wanted = (samples * this.#buffer.sampleRateHz) / outputRateHz;
     const taken = this.#mayPlay(nowMs) ? this.#buffer.take(scratch, 0, wanted) : 0;
     if (taken < wanted) this.#state = 'filling';
+    const toMs = 1000 / this.#buffer.sampleRateHz;
+    const cutMs = this.#catchUp.frame(wanted * toMs, (wanted - taken) * toMs, this.#buffer.queuedMs);
+    if (cutMs > 0) this.#cut(cutMs);
     if (taken === 0 && this.#silentFrames >= tailFrames) {
       pcm.fill(0, 0, samples);
       return false;
@@ -70,6 +79,21 @@ export class Playout {
     this.#resampler?.reset();
     this.#silentFrames = tailFrames;
     this.#state = 'filling';
+    this.#catchUp.clear();
+  }
+
+  /** Takes about `cutMs` out of what waits next, where it is heard least. */
+  #cut(cutMs: number): void {
+    const { sampleRateHz } = this.#buffer;
+    const wanted = Math.round((cutMs * sampleRateHz) / 1000);
+    const reach = spliceReach(sampleRateHz, wanted);
+    if (reach > this.#buffer.queuedSamples) return;
+    if (cutting.length < reach) cutting = new Int16Array(reach);
+    this.#buffer.peek(cutting, reach);
+    const { cutSamples, joinSamples } = splice(cutting, sampleRateHz, wanted);
+    this.#buffer.skip(cutSamples);
+    this.#buffer.overwrite(cutting, joinSamples);
+    this.#catchUp.cut((cutSamples * 1000) / sampleRateHz);
   }
 
   #mayPlay(nowMs: number): boolean {
