@@ -81,7 +81,9 @@ test('numbers of earlier offers stay taken when the peer moves its own', () => {
 });
 
 test('every codec gets a number where all the usual ones are taken', () => {
-  const payloadTypes = new Map<string, number>(Array.from({ length: 16 }, (_, i) => [`x/${i}/1`, 112 + i] as const));
+  const payloadTypes = new Map<string, number>(
+    Array.from({ length: 16 }, (_, i) => [`x/${i}/1`, 112 + i] as const),
+  );
   payloadTypes.set('y/1/1', 111);
   const { codecs, dtmf } = assignPayloadTypes([opus], { lines: [], lineIndex: 0, payloadTypes });
   expect([codecs.get(opus), dtmf.get(48_000)]).toEqual([98, 110]);
