@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { CodecName } from '../codecs/codec.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { DeepReadonly, Formats } from '../protocol/schema-check.ts';
+import { servedAlgorithms } from '../protocol/sip/digest-server.ts';
 import { parseUri } from '../protocol/sip/uri.ts';
 import { connectStreamSchema } from '../protocol/svaml/connect-stream.ts';
 import { svamlFormats } from '../protocol/svaml/formats.ts';
@@ -138,6 +139,14 @@ const sip = Type.Object(
             },
           ),
           required: flag('Every call needs digest, also from `sip.allow`.', false),
+          algorithms: Type.Array(Type.Enum([...servedAlgorithms], { description: 'An algorithm.' }), {
+            minItems: 1,
+            maxItems: 2,
+            expected: 'a list of SHA-256, MD5 or both',
+            description:
+              'Asked for in this order. Phones and PBXs that read only the first challenge (Asterisk 18, FreeSWITCH 1.10, PJSIP 2.10, sipp) need MD5 in its place.',
+            default: [...servedAlgorithms],
+          }),
         },
         { description: 'Digest authentication of callers.' },
       ),

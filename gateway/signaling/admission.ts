@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Credentials } from '../../protocol/sip/digest.ts';
-import { DigestServer } from '../../protocol/sip/digest-server.ts';
+import { DigestServer, type ServedAlgorithm } from '../../protocol/sip/digest-server.ts';
 import { headerValue, type SipHeader, type SipRequest } from '../../protocol/sip/message.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { AddressRanges, isLoopback, sourceKey } from './address-ranges.ts';
@@ -16,6 +16,8 @@ export interface AccessOptions {
         readonly users: readonly Credentials[];
         /** Also sources of `allow` need digest. */
         readonly required: boolean;
+        /** Asked for in this order. */
+        readonly algorithms?: readonly ServedAlgorithm[] | undefined;
       }
     | undefined;
   /** Addresses and ranges that may call without digest. Without `auth` nobody else hears anything from us. */
@@ -63,6 +65,7 @@ export class Admission {
         : new DigestServer({
             realm: auth.realm,
             users: auth.users,
+            algorithms: auth.algorithms,
             secret: randomBytes(32),
             createRandom: (sizeBytes) => randomBytes(sizeBytes),
           });

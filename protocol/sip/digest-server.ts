@@ -18,6 +18,8 @@ import { parseUri } from './uri.ts';
 export interface DigestServerOptions {
   readonly realm: string;
   readonly users: readonly Credentials[];
+  /** Asked for in this order; no other counts. By default SHA-256 before MD5, as RFC 8760 §2.3 wants it. */
+  readonly algorithms?: readonly ServedAlgorithm[] | undefined;
   /** At least 16 bytes; whoever has it can make nonces of ours. */
   readonly secret: Uint8Array;
   /** Random bytes, so that two nonces of the same moment differ. */
@@ -45,9 +47,8 @@ interface Presented {
   readonly algorithm: DigestAlgorithm;
 }
 
-/** By preference, RFC 8760 §2.3. */
-const offered = ['SHA-256', 'MD5'] as const;
-type Offered = (typeof offered)[number];
+export const servedAlgorithms = ['SHA-256', 'MD5'] as const;
+export type ServedAlgorithm = (typeof servedAlgorithms)[number];
 
 const timeBytes = 6;
 const randomBytes = 3;
@@ -58,14 +59,16 @@ const macBytes = 9;
 export class DigestServer {
   readonly #options: DigestServerOptions;
   readonly #nonceMsMax: number;
-  readonly #secrets = new Map<string, Readonly<Record<Offered, string>>>();
+  readonly #algorithms: readonly ServedAlgorithm[];
+  readonly #secrets = new Map<string, Readonly<Record<ServedAlgorithm, string>>>();
   /** What an unknown user is compared with, so that it takes as long as for a known one. */
-  readonly #unknown: Readonly<Record<Offered, string>>;
+  readonly #unknown: Readonly<Record<ServedAlgorithm, string>>;
   readonly #counts = new NonceCounts(20_000);
 
   constructor(options: DigestServerOptions) {
     this.#options = options;
     this.#nonceMsMax = options.nonceMsMax ?? 300_000;
+    this.#algorithms = options.algorithms ?? servedAlgorithms;
     for (const user of options.users) this.#secrets.set(user.username, secretsOf(user, options.realm));
     const password = Buffer.from(options.secret).toString('hex');
     this.#unknown = secretsOf({ username: '', password }, options.realm);
@@ -75,7 +78,7 @@ export class DigestServer {
   challenges(nowMs: number, { stale = false }: { readonly stale?: boolean } = {}): SipHeader[] {
     const nonce = this.#createNonce(nowMs);
     const start = `Digest realm=${quote(this.#options.realm)},nonce="${nonce}",qop="auth,auth-int"`;
-    return offered.map((algorithm) => ({
+    return this.#algorithms.map((algorithm) => ({
       name: 'WWW-Authenticate',
       value: `${start},algorithm=${algorithm}${stale ? ',stale=true' : ''}`,
     }));
@@ -118,8 +121,9 @@ export class DigestServer {
   }
 
   #isRight(request: SipRequest, presented: Presented): boolean {
-    const { algorithm, username, uri, response } = presented;
-    if (algorithm !== 'MD5' && algorithm !== 'SHA-256') return false;
+    const { username, uri, response } = presented;
+    const algorithm = this.#algorithms.find((served) => served === presented.algorithm);
+    if (algorithm === undefined) return false;
     const known = this.#secrets.get(username);
     const secret = (known ?? this.#unknown)[algorithm];
     const expected = digestResponse({ ...presented, secret, method: request.method, body: request.body });
@@ -153,7 +157,7 @@ export class DigestServer {
   }
 }
 
-function secretsOf(user: Credentials, realm: string): Readonly<Record<Offered, string>> {
+function secretsOf(user: Credentials, realm: string): Readonly<Record<ServedAlgorithm, string>> {
   return { 'SHA-256': digestSecret('SHA-256', user, realm), MD5: digestSecret('MD5', user, realm) };
 }
 

@@ -8,9 +8,16 @@ import { createRequest } from './messages.ts';
 const alice = { username: 'alice', password: 'secret' };
 let made = 0;
 
-function createServer(options: { readonly secret?: string; readonly realm?: string } = {}): DigestServer {
+interface ServerOptions {
+  readonly secret?: string;
+  readonly realm?: string;
+  readonly algorithms?: readonly ('MD5' | 'SHA-256')[];
+}
+
+function createServer(options: ServerOptions = {}): DigestServer {
   return new DigestServer({
     realm: options.realm ?? 'callwire',
+    algorithms: options.algorithms,
     users: [alice, { username: 'bob "b"', password: 'pässword' }],
     secret: Buffer.from((options.secret ?? 'one').padEnd(32)),
     createRandom: (sizeBytes) => new Uint8Array(sizeBytes).fill(made++),
@@ -62,6 +69,18 @@ describe('challenges', () => {
     expect(parsed[0]!.nonce).toBe(parsed[1]!.nonce);
     expect(parsed[0]).toMatchObject({ realm: 'callwire', qop: 'auth', stale: false });
     expect(parseChallenge(createServer().challenges(0, { stale: true })[0]!.value)!.stale).toBe(true);
+  });
+
+  it('come in the order that was asked for, for callers that read only the first', () => {
+    const challenges = createServer({ algorithms: ['MD5', 'SHA-256'] }).challenges(0);
+    expect(challenges.map(({ value }) => parseChallenge(value)!.algorithm)).toEqual(['MD5', 'SHA-256']);
+  });
+
+  it('of one algorithm make the other as good as wrong', () => {
+    const challenge = challengeOf(createServer(), 0, 'MD5');
+    const server = createServer({ algorithms: ['SHA-256'] });
+    expect(server.challenges(0)).toHaveLength(1);
+    expect(server.check(present(challenge), 10)).toMatchObject({ verdict: 'refused' });
   });
 
   it('differ within a millisecond', () => {
