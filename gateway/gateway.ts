@@ -81,7 +81,7 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
   const missing = missingCodec(config.rtp.codecs);
   if (missing !== undefined) io.log.warn({ codec: 'opus' }, missing);
   io.log.info({ codecs: codecs.map(({ name }) => name) }, 'codecs of calls');
-  const metrics = createMetrics();
+  const metrics = createMetrics({ logLinesDropped: () => io.log.linesDropped ?? 0 });
   const pool = io.createMediaPool({
     workers: config.media.workers,
     ports: config.rtp.ports,

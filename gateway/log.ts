@@ -15,6 +15,8 @@ export interface Log {
   error(fields: object, sentence: string): void;
   fatal(fields: object, sentence: string): void;
   child(fields: Readonly<Record<string, unknown>>): Log;
+  /** Lines thrown away so far because whoever reads the log did not keep up. */
+  readonly linesDropped?: number;
 }
 
 export interface LogOptions {
@@ -23,10 +25,22 @@ export interface LogOptions {
   readonly pretty?: boolean;
   /** Takes the finished lines; default standard error. */
   readonly destination?: { write(line: string): void };
+  /** Where JSON goes without a destination. Default 2, standard error. */
+  readonly fd?: number;
+  /** What may wait for its reader there; lines beyond it are dropped and counted. Default 8 MiB. */
+  readonly waitingBytesMax?: number;
 }
 
+const waitingBytesMaxDefault = 8 * 1024 * 1024;
+
 /** A log in which credentials, digits and audio cannot appear, whatever is handed to it. Never throws. */
-export function createLog({ level, pretty: wanted, destination }: LogOptions): Log {
+export function createLog({
+  level,
+  pretty: wanted,
+  destination,
+  fd = 2,
+  waitingBytesMax = waitingBytesMaxDefault,
+}: LogOptions): Log {
   const options: LoggerOptions = {
     level,
     base: undefined,
@@ -35,7 +49,19 @@ export function createLog({ level, pretty: wanted, destination }: LogOptions): L
     serializers: { err: (error: unknown) => redact(stdSerializers.err(error as Error), 0) },
   };
   if (!(wanted ?? process.stderr.isTTY)) {
-    return new PinoLog(pino(options, destination ?? pino.destination({ fd: 2, sync: false })));
+    if (destination !== undefined) return new PinoLog(pino(options, destination));
+    const output = pino.destination({ fd, sync: false, maxLength: waitingBytesMax });
+    const drops = { count: 0 };
+    const log = new PinoLog(pino(options, output), drops);
+    let told = 0;
+    output.on('drop', () => drops.count++);
+    output.on('drain', () => {
+      if (drops.count === told) return;
+      const linesDropped = drops.count - told;
+      told = drops.count;
+      log.warn({ linesDropped, waitingBytesMax }, 'log lines dropped, their reader did not keep up');
+    });
+    return log;
   }
   // In this process: pino's own transport would start a worker thread for it.
   const lines = pretty({
@@ -49,9 +75,15 @@ export function createLog({ level, pretty: wanted, destination }: LogOptions): L
 /** pino does not format the fields of its children, so they are redacted here. */
 class PinoLog implements Log {
   readonly #logger: Logger;
+  readonly #drops: { readonly count: number };
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, drops: { readonly count: number } = { count: 0 }) {
     this.#logger = logger;
+    this.#drops = drops;
+  }
+
+  get linesDropped(): number {
+    return this.#drops.count;
   }
 
   trace(fields: object, sentence: string): void {
@@ -79,7 +111,7 @@ class PinoLog implements Log {
   }
 
   child(fields: Readonly<Record<string, unknown>>): Log {
-    return new PinoLog(this.#logger.child(redactFields(fields)));
+    return new PinoLog(this.#logger.child(redactFields(fields)), this.#drops);
   }
 }
 

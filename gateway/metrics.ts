@@ -39,6 +39,8 @@ export interface Metrics {
 export interface MetricsOptions {
   /** Also CPU, memory and event loop delay of this process. Once a process: it installs observers. */
   readonly process?: boolean;
+  /** Asked whenever the figures are: log lines dropped so far. */
+  readonly logLinesDropped?: () => number;
 }
 
 const methods = new Set(
@@ -48,7 +50,7 @@ const methods = new Set(
 );
 const codesMax = 300;
 
-export function createMetrics({ process = false }: MetricsOptions = {}): Metrics {
+export function createMetrics({ process = false, logLinesDropped }: MetricsOptions = {}): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const totals = new WorkerTotals(registry);
@@ -73,6 +75,15 @@ export function createMetrics({ process = false }: MetricsOptions = {}): Metrics
     help: 'Everything that was dropped or refused, by its reason.',
     labelNames: ['reason'],
     registers,
+  });
+  new Counter({
+    name: 'callwire_log_lines_dropped_total',
+    help: 'Log lines thrown away because their reader did not keep up.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(logLinesDropped?.() ?? 0);
+    },
   });
   const phones = new Gauge({
     name: 'callwire_registrations',

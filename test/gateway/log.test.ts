@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createLog, type Log } from '../../gateway/log.ts';
 
@@ -92,3 +96,43 @@ test('redaction takes linear time', () => {
     expect(performance.now() - startedMs).toBeLessThan(500);
   }
 });
+
+test('a reader that stops reading costs lines, not memory: they are counted, and said once when it reads on', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'callwire-log-'));
+  const pipe = join(directory, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    const log = createLog({ level: 'info', pretty: false, fd, waitingBytesMax: 100_000 });
+    const callLog = log.child({ callId: 'x' });
+    const written = 1_000;
+    for (let number = 0; number < written; number++)
+      callLog.info({ number, filler: '.'.repeat(1_000) }, 'line');
+    const { linesDropped = 0 } = log;
+    expect(linesDropped).toBeGreaterThan(700);
+    expect(linesDropped).toBeLessThan(written);
+    let text = '';
+    await expect.poll(() => (text += readWaiting(fd)), { timeout: 10_000 }).toContain('did not keep up');
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.filter(({ msg }) => msg === 'line')).toHaveLength(written - linesDropped);
+    expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([{ linesDropped }]);
+    expect(callLog.linesDropped).toBe(linesDropped);
+  } finally {
+    closeSync(fd);
+    rmSync(directory, { recursive: true });
+  }
+});
+
+/** What is in the pipe now. */
+function readWaiting(fd: number): string {
+  const bytes = Buffer.alloc(1_000_000);
+  try {
+    return bytes.toString('utf8', 0, readSync(fd, bytes));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return '';
+    throw error;
+  }
+}

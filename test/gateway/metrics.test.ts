@@ -18,6 +18,20 @@ const worker = (totals: Partial<WorkerCounters> = {}): WorkerCounters => ({
 const lines = async (metrics: Metrics, start: string): Promise<string[]> =>
   (await metrics.text()).split('\n').filter((line) => line.startsWith(start));
 
+describe('the log', () => {
+  test('counts its lines that nobody read', async () => {
+    let dropped = 3;
+    const metrics = createMetrics({ logLinesDropped: () => dropped });
+    expect(await lines(metrics, 'callwire_log_lines_dropped_total')).toEqual([
+      'callwire_log_lines_dropped_total 3',
+    ]);
+    dropped = 5;
+    expect(await lines(metrics, 'callwire_log_lines_dropped_total')).toEqual([
+      'callwire_log_lines_dropped_total 5',
+    ]);
+  });
+});
+
 describe('metrics', () => {
   test('count calls', async () => {
     const metrics = createMetrics();
