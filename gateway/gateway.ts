@@ -189,7 +189,7 @@ class RunningGateway implements Gateway {
     const { tls } = config.sip;
     this.#userAgent = await createUserAgent({
       clock: this.#io.clock,
-      network: this.#io.network,
+      network: this.#signalingNetwork(),
       log: this.#io.log,
       listen: config.sip.listen.map((text) => parseSipListener(text)!),
       ...(tls && { tls: { ...tls, ...(await readCertificate(tls, 'sip.tls')) } }),
@@ -226,6 +226,12 @@ class RunningGateway implements Gateway {
         callsByWorker: () => this.#registry.callsByWorker(),
       },
     });
+  }
+
+  /** Counts what the system does not take of SIP; of RTP the workers report it. */
+  #signalingNetwork(): Network {
+    const sendFailed = (code: string): void => this.#metrics.udpFailed(code);
+    return { openUdp: (options, receive) => this.#io.network.openUdp({ ...options, sendFailed }, receive) };
   }
 
   #signaling(): UserAgentHandlers {

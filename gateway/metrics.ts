@@ -26,6 +26,8 @@ export interface Metrics {
   phonesRegistered(count: number): void;
   /** `trunk` is a name of the configuration. */
   trunkRegistered(trunk: string, registered: boolean): void;
+  /** A datagram of SIP that the system did not take, by its code. */
+  udpFailed(code: string): void;
   /** INVITE received to 200 sent. */
   setupSeconds(seconds: number): void;
   /** What the media workers report, in the order of their numbers. Call it just before `text()`.
@@ -49,11 +51,25 @@ const methods = new Set(
   ),
 );
 const codesMax = 300;
+/** With which a datagram may fail, `man 7 udp` and `man 7 ip`. */
+const systemCodes = new Set(
+  'EACCES EADDRNOTAVAIL EAFNOSUPPORT EAGAIN ECONNREFUSED EHOSTDOWN EHOSTUNREACH EINVAL EMSGSIZE ENETDOWN ENETUNREACH ENOBUFS ENOMEM EPERM'.split(
+    ' ',
+  ),
+);
 
 export function createMetrics({ process = false, logLinesDropped }: MetricsOptions = {}): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const totals = new WorkerTotals(registry);
+  const udpErrors = new Counter({
+    name: 'callwire_udp_errors_total',
+    help: 'Datagrams that the system did not take, by its code; of RTP one in 50 is asked about until one fails.',
+    labelNames: ['code'],
+    registers,
+  });
+  const udpFailed = (code: string, count = 1): void =>
+    udpErrors.inc({ code: systemCodes.has(code) ? code : 'other' }, count);
+  const totals = new WorkerTotals(registry, udpFailed);
   const codes = new Set<string>();
   if (process) collectDefaultMetrics({ register: registry });
 
@@ -120,6 +136,7 @@ export function createMetrics({ process = false, logLinesDropped }: MetricsOptio
     },
     phonesRegistered: (count) => phones.set(count),
     trunkRegistered: (trunk, registered) => trunks.set({ trunk }, registered ? 1 : 0),
+    udpFailed: (code) => udpFailed(code),
     setupSeconds: (seconds) => setup.observe(seconds),
     workers: (counters, placed) => totals.take(counters, placed),
     text: async () => `${await registry.metrics()}\n${totals.latenessText()}`,

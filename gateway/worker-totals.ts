@@ -5,6 +5,7 @@ import type { WorkerCounters } from './media/media-messages.ts';
  *  go on where they were. */
 export class WorkerTotals {
   readonly #last: WorkerCounters[] = [];
+  readonly #udpFailed: (code: string, count: number) => void;
   readonly #packets: Counter<'direction'>;
   readonly #counters: readonly { readonly metric: Counter; read(from: WorkerCounters): number }[];
   readonly #gauges: readonly { readonly metric: Gauge<'worker'>; read(from: WorkerCounters): number }[];
@@ -13,8 +14,10 @@ export class WorkerTotals {
   #buckets: number[] = [];
   #latenessMsSum = 0;
 
-  constructor(registry: Registry) {
+  /** `udpFailed` takes what UDP sends of the workers failed with. */
+  constructor(registry: Registry, udpFailed: (code: string, count: number) => void) {
     const registers = [registry];
+    this.#udpFailed = udpFailed;
     const counter = (name: string, help: string, read: (from: WorkerCounters) => number) => ({
       metric: new Counter({ name, help, registers }),
       read,
@@ -112,6 +115,11 @@ export class WorkerTotals {
     );
     for (const { metric, read } of this.#counters) metric.inc(grown(read));
     for (const { metric, read } of this.#gauges) metric.set({ worker }, read(now));
+    for (const code of Object.keys(now.udpErrors ?? {}))
+      this.#udpFailed(
+        code,
+        grown((from) => from.udpErrors?.[code] ?? 0),
+      );
     this.#bounds = now.latenessMsBounds;
     this.#buckets = now.latenessMsBuckets.map(
       (_, index) => (this.#buckets[index] ?? 0) + grown((from) => from.latenessMsBuckets[index] ?? 0),

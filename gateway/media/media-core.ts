@@ -58,6 +58,8 @@ interface OpenRtpPort {
 /** Ports that others on this machine hold are passed over, up to so many. */
 const busyPortsMax = 50;
 const receiveBufferBytesDefault = 49_152;
+/** Once a second at 20 ms. */
+const asksEvery = 50;
 
 export function createMediaCore(options: MediaCoreOptions): MediaCore {
   return new Core(options);
@@ -76,6 +78,7 @@ class Core implements MediaCore {
   /** Of endpoints that are gone. */
   readonly #past = noTotals();
   #portsBound = 0;
+  readonly #udpErrors: Record<string, number> = {};
 
   constructor(options: MediaCoreOptions) {
     this.#options = options;
@@ -190,6 +193,7 @@ class Core implements MediaCore {
     );
     const receiveBufferBytes = this.#options.settings.receiveBufferBytes ?? receiveBufferBytesDefault;
     const { network } = this.#options;
+    const sendFailed = this.#noticeOnce(endpoint);
     for (let busyPorts = 0; ; busyPorts++) {
       const port = this.#ports.count === 0 ? undefined : this.#ports.take();
       if (port === undefined && this.#ports.count > 0) {
@@ -199,9 +203,11 @@ class Core implements MediaCore {
       }
       let rtp: UdpSocket | undefined;
       try {
-        rtp = await network.openUdp({ address, port: port ?? 0, receiveBufferBytes }, rtpHandler);
+        const options = { address, sendFailed };
+        const audio = { ...options, port: port ?? 0, receiveBufferBytes, asksEvery };
+        rtp = await network.openUdp(audio, rtpHandler);
         const rtcpPort = port === undefined ? 0 : port + 1;
-        const rtcp = rtcpMux ? undefined : await network.openUdp({ address, port: rtcpPort }, rtcpHandler);
+        const rtcp = rtcpMux ? undefined : await network.openUdp({ ...options, port: rtcpPort }, rtcpHandler);
         return { port, rtp, rtcp };
       } catch (error) {
         rtp?.close();
@@ -210,6 +216,18 @@ class Core implements MediaCore {
         if (port === undefined || code !== 'EADDRINUSE' || busyPorts >= busyPortsMax) throw error;
       }
     }
+  }
+
+  /** Counts datagrams that the system did not take; the call hears of the first one. */
+  #noticeOnce({ endpointId }: RtpEndpoint): (code: string) => void {
+    let noticed = false;
+    return (errorCode) => {
+      this.#udpErrors[errorCode] = (this.#udpErrors[errorCode] ?? 0) + 1;
+      if (noticed) return;
+      noticed = true;
+      const message = `the system does not take our RTP: ${errorCode}`;
+      this.#options.emit({ type: 'notice', endpointId, code: 'udp-error', message });
+    };
   }
 
   /** The boundary of everything that arrives: what throws ends its own endpoint and no other. */
@@ -340,6 +358,7 @@ class Core implements MediaCore {
       latenessMsSum: this.#wheel.latenessMsSum,
       framesSkipped: this.#wheel.framesSkipped,
       portsInUse: this.#portsBound,
+      udpErrors: { ...this.#udpErrors },
       ...totals,
     };
     this.#options.emit({ type: 'report', requestId, rtp, streams, worker });

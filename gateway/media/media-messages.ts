@@ -249,4 +249,6 @@ export interface WorkerCounters extends MediaTotals {
   readonly latenessMsSum: number;
   readonly framesSkipped: number;
   readonly portsInUse: number;
+  /** Datagrams that the system did not take, by its code: those of the sends that were asked about. */
+  readonly udpErrors?: Readonly<Record<string, number>>;
 }

@@ -18,6 +18,21 @@ const worker = (totals: Partial<WorkerCounters> = {}): WorkerCounters => ({
 const lines = async (metrics: Metrics, start: string): Promise<string[]> =>
   (await metrics.text()).split('\n').filter((line) => line.startsWith(start));
 
+describe('UDP that the system does not take', () => {
+  test('is counted by its code, of SIP and of every worker; codes that nobody knows are one', async () => {
+    const metrics = createMetrics();
+    metrics.udpFailed('EPERM');
+    metrics.udpFailed('EWHATEVER');
+    metrics.workers([worker({ udpErrors: { EPERM: 2 } })]);
+    metrics.workers([worker({ udpErrors: { EPERM: 5, ENOBUFS: 1 } })]);
+    expect((await lines(metrics, 'callwire_udp_errors_total')).toSorted()).toEqual([
+      'callwire_udp_errors_total{code="ENOBUFS"} 1',
+      'callwire_udp_errors_total{code="EPERM"} 6',
+      'callwire_udp_errors_total{code="other"} 1',
+    ]);
+  });
+});
+
 describe('the log', () => {
   test('counts its lines that nobody read', async () => {
     let dropped = 3;

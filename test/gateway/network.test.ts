@@ -57,6 +57,26 @@ describe('UDP', () => {
     await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
+  it('tells of every datagram that the system did not take, while it takes none', async () => {
+    const codes: string[] = [];
+    // A socket bound to loopback has no way to any other address.
+    const socket = await systemNetwork.openUdp(
+      { address: '127.0.0.1', port: 0, sendFailed: (code) => codes.push(code), asksEvery: 10 },
+      () => {},
+    );
+    open.push(socket);
+    const send = async (address: string, sizeBytes = 1) => {
+      socket.send(new Uint8Array(sizeBytes), 0, sizeBytes, 9, address);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (let sent = 0; sent < 3; sent++) await send('192.0.2.1');
+    await send('127.0.0.1', 70_000);
+    expect(codes).toEqual(['EINVAL', 'EINVAL', 'EINVAL', 'EMSGSIZE']);
+    await send('127.0.0.1');
+    for (let sent = 0; sent < 10; sent++) await send('192.0.2.1');
+    expect(codes.slice(4)).toEqual(['EINVAL']);
+  });
+
   it('survives sending to nobody, and after it was closed', async () => {
     const sender = await openUdp('127.0.0.1');
     const { port } = await openUdp('127.0.0.1');

@@ -108,6 +108,25 @@ describe('a media core', () => {
     });
   });
 
+  it('counts what the system does not take of a call, and tells the call once', async () => {
+    const world = createCore();
+    const { clock, network, events, core } = world;
+    const openUdp = network.openUdp.bind(network);
+    network.openUdp = async (options, receive) => {
+      const socket = await openUdp(options, receive);
+      return { ...socket, send: () => options.sendFailed?.('ENETUNREACH') };
+    };
+    await startCall(world, 'call', 9);
+    core.tick(clock.nowMs() + 100);
+    core.handle({ type: 'report', requestId: 1 });
+    const report = events.at(-1);
+    const errors = report?.type === 'report' ? report.worker.udpErrors : undefined;
+    expect(errors?.ENETUNREACH).toBeGreaterThan(2);
+    expect(events.filter(({ type }) => type === 'notice')).toMatchObject([
+      { endpointId: 'call.rtp', message: 'the system does not take our RTP: ENETUNREACH' },
+    ]);
+  });
+
   it.each([
     ['without the codec', { codec: 'gsm' }],
     ['without an address', { codec: 'pcma' }],
