@@ -11,7 +11,7 @@ const needed = new Set([
 const compact: Readonly<Record<string, string>> = { Via: 'v', From: 'f', To: 't', 'Call-ID': 'i' };
 
 /** A response without body in at most `sizeBytesMax`, as it goes out over UDP: whole where that fits, else without what
- *  may be left out, else in short forms, else with the last challenge only, the one that every phone understands. The
+ *  may be left out, else in short forms, else with one challenge only, the MD5 that every phone understands if there is one. The
  *  shortest that there is where nothing fits. Whoever forges the source address of a request must not make us send more
  *  to it than he sent himself. */
 export function serializeBriefly(response: SipResponse, sizeBytesMax: number): Uint8Array {
@@ -33,10 +33,12 @@ function serializeShort({ status, headers }: SipResponse): Uint8Array {
 }
 
 function withOneChallenge(headers: readonly SipHeader[]): readonly SipHeader[] {
-  const last = headers.findLastIndex(({ name }) => name.endsWith('-Authenticate'));
+  const challenges = headers.flatMap(({ name }, index) => (name.endsWith('-Authenticate') ? [index] : []));
+  const kept =
+    challenges.find((index) => /,algorithm=MD5(?:,|$)/.test(headers[index]!.value)) ?? challenges.at(-1);
   return headers.flatMap((header, index) => {
     if (!header.name.endsWith('-Authenticate')) return header;
-    return index === last ? { ...header, value: withoutDefaults(header.value) } : [];
+    return index === kept ? { ...header, value: withoutDefaults(header.value) } : [];
   });
 }
 

@@ -42,6 +42,16 @@ describe('a response that must be small', () => {
     expect([...seen]).toEqual(['SHA-256+MD5 Callwire', 'SHA-256+MD5', 'none named']);
   });
 
+  it.each([
+    { asked: ['MD5', 'SHA-256'], kept: undefined },
+    { asked: ['SHA-256'], kept: 'SHA-256' },
+  ])('keeps of $asked the challenge that every phone understands, if there is one', ({ asked, kept }) => {
+    const challenged = createTestResponse(register, 401, '0123456789abcdef', asked.map(challenge));
+    const text = Buffer.from(serializeBriefly(challenged, 0)).toString();
+    expect(text.match(/WWW-Authenticate/g)).toHaveLength(1);
+    expect(/algorithm=(\S+)/.exec(text)?.[1]).toBe(kept);
+  });
+
   it('is as short as it can be where nothing fits', () => {
     const text = Buffer.from(serializeBriefly(response, 0)).toString();
     expect(text).toMatch(/^SIP\/2\.0 401 \r\nv:SIP/);
