@@ -11,7 +11,9 @@ interface Pending {
 export class FakeClock implements Clock {
   #nowMs = 1_000;
   #order = 0;
-  #pending: Pending[] = [];
+  /** The soonest on top; cancelled ones stay until they are due. */
+  readonly #heap: Pending[] = [];
+  #waiting = 0;
 
   nowMs(): number {
     return this.#nowMs;
@@ -23,24 +25,18 @@ export class FakeClock implements Clock {
 
   /** Timers that were neither run nor cancelled. */
   get timers(): number {
-    return this.#pending.filter((pending) => pending.run !== undefined).length;
+    return this.#waiting;
   }
 
   after(delayMs: number, run: () => void): Timer {
     const pending: Pending = { dueMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run };
-    let low = 0;
-    let high = this.#pending.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#pending[middle]!.dueMs <= pending.dueMs) low = middle + 1;
-      else high = middle;
-    }
-    this.#pending.splice(low, 0, pending);
+    this.#push(pending);
+    this.#waiting++;
     return {
       cancel: () => {
+        if (pending.run === undefined) return;
         pending.run = undefined;
-        const index = this.#pending.indexOf(pending);
-        if (index >= 0) this.#pending.splice(index, 1);
+        this.#waiting--;
       },
     };
   }
@@ -49,13 +45,15 @@ export class FakeClock implements Clock {
     const untilMs = this.#nowMs + byMs;
     await settle();
     for (;;) {
-      const next = this.#pending[0];
+      const next = this.#heap[0];
       if (next === undefined || next.dueMs > untilMs) break;
-      this.#pending.shift();
-      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
-      const run = next.run;
+      this.#pop();
+      const { run } = next;
+      if (run === undefined) continue;
       next.run = undefined;
-      run?.();
+      this.#waiting--;
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      run();
       await settle();
     }
     this.#nowMs = untilMs;
@@ -70,6 +68,38 @@ export class FakeClock implements Clock {
       await this.advance(stepMs);
     }
   }
+
+  #push(pending: Pending): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    while (at > 0) {
+      const parent = (at - 1) >>> 1;
+      if (!isSooner(pending, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = pending;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop()!;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isSooner(heap[child + 1]!, heap[child]!)) child++;
+      if (!isSooner(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
+
+function isSooner(a: Pending, b: Pending): boolean {
+  return a.dueMs === b.dueMs ? a.order < b.order : a.dueMs < b.dueMs;
 }
 
 /** Lets every promise that can settle without I/O do so. */
