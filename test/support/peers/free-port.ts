@@ -17,6 +17,11 @@ export async function freePort(count = 1): Promise<number> {
   throw new Error(`no ${count} free ports in a row found in ${attemptsMax} attempts`);
 }
 
+/** False where somebody listens there, over UDP or TCP. */
+export async function isPortFree(port: number): Promise<boolean> {
+  return (await tryPort(port)) !== undefined && (await isUdpFree(port));
+}
+
 /** The TCP port that was bound for a moment, undefined where that failed. */
 function tryPort(port: number): Promise<number | undefined> {
   return new Promise((resolve) => {

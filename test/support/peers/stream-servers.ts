@@ -5,6 +5,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 
 /** What a customer's server does with the `connect` message that it must answer. */
 export type ServerManner =
+  /** Answers after 700 ms. */
+  | 'answers late'
   /** Answers, and hangs up 500 ms later. */
   | 'hangs up'
   /** Answers, and drops the connection 500 ms later without a word. */
@@ -60,9 +62,13 @@ export async function startStreamServer(manner: ServerManner): Promise<StreamSer
 }
 
 const talkMs = 500;
+const lateMs = 700;
 
 function behave(manner: ServerManner, webSocket: WebSocket, socket: Duplex): void {
   switch (manner) {
+    case 'answers late':
+      setTimeout(() => webSocket.send('{"command":"answer"}'), lateMs);
+      return;
     case 'hangs up':
       webSocket.send('{"command":"answer"}');
       setTimeout(() => webSocket.close(1000, 'DONE'), talkMs);
