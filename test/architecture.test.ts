@@ -20,21 +20,29 @@ function sources(folder: string): string[] {
 }
 
 function importsOf(file: string): Import[] {
-  const text = readFileSync(join(root, file), 'utf8');
-  const found: Import[] = [];
-  for (const match of text.matchAll(
-    /^(import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|\bimport\('([^']+)'\)/gm,
-  )) {
-    const specifier = match[3] ?? match[4] ?? '';
-    const target = specifier.startsWith('.')
-      ? relative(root, resolve(root, dirname(file), specifier))
-      : specifier;
-    found.push({ file, target, typeOnly: match[2] !== undefined });
-  }
-  return found;
+  return importsIn(readFileSync(join(root, file), 'utf8')).map(({ specifier, typeOnly }) => {
+    const own = specifier.startsWith('.');
+    return {
+      file,
+      target: own ? relative(root, resolve(root, dirname(file), specifier)) : specifier,
+      typeOnly,
+    };
+  });
 }
 
-const imports = ['gateway', 'protocol', 'codecs', 'bench'].flatMap(sources).flatMap(importsOf);
+/** `import … from`, `export … from`, `import '…'` for what it does, `import('…')`. */
+function importsIn(text: string): { readonly specifier: string; readonly typeOnly: boolean }[] {
+  const found = text.matchAll(
+    /^(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\(\s*'([^']+)'/gm,
+  );
+  return [...found].map((match) => ({
+    specifier: match[2] ?? match[3] ?? match[4] ?? '',
+    typeOnly: match[1] !== undefined,
+  }));
+}
+
+const files = ['gateway', 'protocol', 'codecs', 'bench'].flatMap(sources);
+const imports = files.flatMap(importsOf);
 
 function folderOf(path: string): string {
   return path.split('/')[0] ?? '';
@@ -43,6 +51,43 @@ function folderOf(path: string): string {
 function offenders(broken: (entry: Import) => boolean): string[] {
   return imports.filter(broken).map(({ file, target }) => `${file} imports ${target}`);
 }
+
+describe('the imports that the rules are kept for', () => {
+  it.each([
+    { text: "import { a } from './a.ts';", found: ['./a.ts'] },
+    { text: "import {\n  a,\n  b,\n} from '../a.ts';", found: ['../a.ts'] },
+    { text: "import type { A } from 'a';", found: ['type a'] },
+    { text: "import './effect.ts';\nimport 'ws';", found: ['./effect.ts', 'ws'] },
+    { text: "export { a } from './a.ts';\nexport * from './b.ts';", found: ['./a.ts', './b.ts'] },
+    { text: "const a = await import('./a.ts');", found: ['./a.ts'] },
+  ])('are seen: $text', ({ text, found }) => {
+    expect(
+      importsIn(text).map(({ specifier, typeOnly }) => `${typeOnly ? 'type ' : ''}${specifier}`),
+    ).toEqual(found);
+  });
+
+  it('are there, in every folder', () => {
+    for (const folder of ['gateway', 'protocol', 'codecs', 'bench']) {
+      const own = imports.filter(({ file }) => folderOf(file) === folder);
+      expect(own.filter(({ target }) => folderOf(target) === folder).length, folder).toBeGreaterThan(10);
+    }
+    expect(imports).toContainEqual({
+      file: 'gateway/gateway.ts',
+      target: 'gateway/media/media-pool.ts',
+      typeOnly: false,
+    });
+    expect(imports.map(({ target }) => target)).toContain('fastify');
+  });
+
+  it('are as many as a plain search for the word finds', () => {
+    const words = files.flatMap(
+      (file) =>
+        readFileSync(join(root, file), 'utf8').match(/^(?:import\b(?!\()|export\b[^;=(]*?\bfrom\s+')/gm) ??
+        [],
+    );
+    expect(imports.length).toBeGreaterThanOrEqual(words.length);
+  });
+});
 
 describe('folders have a direction', () => {
   it('protocol and codecs import neither each other nor the gateway', () => {
@@ -94,8 +139,8 @@ describe('folders have a direction', () => {
     ).toEqual([]);
     const forbiddenWords =
       /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now|process\.(?!versions))\b/;
-    const files = [...sources('protocol'), ...sources('codecs')];
-    const touching = files.filter((file) =>
+    const pure = [...sources('protocol'), ...sources('codecs')];
+    const touching = pure.filter((file) =>
       forbiddenWords.test(withoutComments(readFileSync(join(root, file), 'utf8'))),
     );
     expect(touching).toEqual([]);
