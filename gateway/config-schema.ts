@@ -328,6 +328,11 @@ export const configSchema = Type.Object({
         maximum: 256,
         description: 'Media worker threads. Default: cores - 1, at least 1.',
       }),
+      accelerator: Type.Enum(['auto', 'off'], {
+        default: 'auto',
+        description:
+          'Plain system calls for RTP, which take less CPU. auto: where the optional package koffi is installed (64-bit Linux, IPv4).',
+      }),
     },
     { default: {} },
   ),

@@ -86,6 +86,7 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     workers: config.media.workers,
     ports: config.rtp.ports,
     rtpTimeoutMs: config.rtp.timeout * 1000,
+    accelerator: config.media.accelerator,
   });
   const { calls: callsMax, messages: messagesMax } = config.sip.trace;
   const trace = new MessageTrace({ clock: io.clock, callsMax, messagesMax });

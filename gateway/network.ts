@@ -77,6 +77,8 @@ export const systemNetwork: Network = {
       failed(error);
     };
     const bound = socket.address();
+    let whole: Uint8Array = new Uint8Array(0);
+    let part: Uint8Array = whole;
     return {
       address: bound.address,
       port: bound.port,
@@ -87,9 +89,13 @@ export const systemNetwork: Network = {
           socket.send(bytes, offset, sizeBytes, toPort, toAddress, asked);
           return;
         }
-        // Without a callback an error is dropped unseen. It and the view of a part would cost 0.7 of 5.9 µs a packet.
-        if (offset === 0 && sizeBytes === bytes.length) socket.send(bytes, toPort, toAddress);
-        else socket.send(bytes, offset, sizeBytes, toPort, toAddress);
+        // A session sends the same part of the same buffer again and again: its view is kept. That, and to go without
+        // a callback (an error is dropped unseen), saves 0.7 of 5.9 µs a packet.
+        if (bytes !== whole || offset !== part.byteOffset - bytes.byteOffset || sizeBytes !== part.length) {
+          whole = bytes;
+          part = bytes.subarray(offset, offset + sizeBytes);
+        }
+        socket.send(part, toPort, toAddress);
       },
       close() {
         if (!open) return;

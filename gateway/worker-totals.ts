@@ -10,6 +10,7 @@ export class WorkerTotals {
   readonly #counters: readonly { readonly metric: Counter; read(from: WorkerCounters): number }[];
   readonly #gauges: readonly { readonly metric: Gauge<'worker'>; read(from: WorkerCounters): number }[];
   readonly #calls: Gauge<'worker'>;
+  readonly #accelerators: Gauge<'name'>;
   #bounds: readonly number[] = [];
   #buckets: number[] = [];
   #latenessMsSum = 0;
@@ -90,10 +91,23 @@ export class WorkerTotals {
       labelNames: ['worker'],
       registers,
     });
+    this.#accelerators = new Gauge({
+      name: 'callwire_media_accelerator',
+      help: 'Media workers by what they receive and send RTP with: koffi is plain system calls.',
+      labelNames: ['name'],
+      registers,
+    });
+  }
+
+  #countAccelerators(counters: readonly WorkerCounters[]): void {
+    this.#accelerators.reset();
+    for (const { accelerator } of counters)
+      if (accelerator !== undefined) this.#accelerators.inc({ name: accelerator });
   }
 
   /** `calls` may be shorter than `counters`, or absent. */
   take(counters: readonly WorkerCounters[], calls: readonly number[] = []): void {
+    this.#countAccelerators(counters);
     counters.forEach((now, worker) => {
       this.#takeOne(now, worker);
       this.#calls.set({ worker }, calls[worker] ?? 0);

@@ -24,6 +24,8 @@ export interface MediaSettings {
   readonly rtpTimeoutMs: number;
   /** Of each RTP socket; default 48 KiB, two seconds of G.711. More would only keep audio that is too old. */
   readonly receiveBufferBytes?: number | undefined;
+  /** Whether workers use plain system calls where they can. Default: `off`. */
+  readonly accelerator?: 'auto' | 'off' | undefined;
 }
 
 export interface MediaCoreOptions {
@@ -31,6 +33,8 @@ export interface MediaCoreOptions {
   readonly clock: Clock;
   readonly openStreamSocket: OpenStreamSocket;
   readonly settings: MediaSettings;
+  /** For the report; default `none`. */
+  readonly accelerator?: WorkerCounters['accelerator'];
   readonly emit: (event: MediaEvent) => void;
   /** Something in us threw; the endpoint was ended. */
   readonly failed: (endpointId: EndpointId, error: unknown) => void;
@@ -359,6 +363,7 @@ class Core implements MediaCore {
       framesSkipped: this.#wheel.framesSkipped,
       portsInUse: this.#portsBound,
       udpErrors: { ...this.#udpErrors },
+      accelerator: this.#options.accelerator ?? 'none',
       ...totals,
     };
     this.#options.emit({ type: 'report', requestId, rtp, streams, worker });

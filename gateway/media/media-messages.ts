@@ -251,4 +251,6 @@ export interface WorkerCounters extends MediaTotals {
   readonly portsInUse: number;
   /** Datagrams that the system did not take, by its code: those of the sends that were asked about. */
   readonly udpErrors?: Readonly<Record<string, number>>;
+  /** How this worker does its UDP; absent in a report of nothing. */
+  readonly accelerator?: 'koffi' | 'none' | undefined;
 }

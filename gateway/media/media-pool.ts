@@ -67,12 +67,14 @@ class ThreadPool implements MediaPool {
     ports,
     rtpTimeoutMs,
     receiveBufferBytes,
+    accelerator,
   }: Parameters<typeof createMediaPool>[0]) {
     this.#log = log;
     this.#settings = Array.from({ length: workers }, (_, index) => ({
       ports: portShare(ports, workers, index),
       rtpTimeoutMs,
       receiveBufferBytes,
+      accelerator,
     }));
     this.#groups = new PoolGroups(workers, (worker, command) => this.#post(worker, command));
   }

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../clock.ts';
 import { systemNetwork } from '../network.ts';
+import { openPolledNetwork } from '../polled-network.ts';
 import { createMediaCore, type MediaSettings } from './media-core.ts';
 import type { MediaCommand, MediaEvent } from './media-messages.ts';
 import { SleepLoop } from './sleep-loop.ts';
@@ -20,16 +21,18 @@ if (parentPort !== null) run(parentPort, workerData as MediaSettings);
 
 function run(port: NonNullable<typeof parentPort>, settings: MediaSettings): void {
   const say = (message: FromWorker) => port.postMessage(message);
+  const polled = settings.accelerator === 'auto' ? openPolledNetwork(systemNetwork) : undefined;
   const core = createMediaCore({
-    network: systemNetwork,
+    network: polled ?? systemNetwork,
     clock: systemClock,
     openStreamSocket: openWebSocket,
     settings,
+    accelerator: polled === undefined ? 'none' : 'koffi',
     emit: say,
     failed: (endpointId, error) =>
       say({ type: 'failed', endpointId, error: error instanceof Error ? error : new Error(String(error)) }),
   });
-  const loop = new SleepLoop(core, systemClock);
+  const loop = new SleepLoop(core, systemClock, polled);
 
   port.on('message', (message: ToWorker) => {
     if (message.type === 'stop') return stop();

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { PolledNetwork } from '../polled-network.ts';
 import type { MediaCore } from './media-core.ts';
 
 /** How long a turn sleeps at most. All I/O of that time is then done in one batch. */
@@ -10,13 +11,15 @@ const turnMs = 2;
 export class SleepLoop {
   readonly #core: MediaCore;
   readonly #clock: Clock;
+  readonly #polled: PolledNetwork | undefined;
   /** Nobody ever wakes it: a wait on it is a sleep. */
   readonly #never = new Int32Array(new SharedArrayBuffer(4));
   #running = false;
 
-  constructor(core: MediaCore, clock: Clock) {
+  constructor(core: MediaCore, clock: Clock, polled?: PolledNetwork) {
     this.#core = core;
     this.#clock = clock;
+    this.#polled = polled;
   }
 
   /** Call it after each command. */
@@ -28,7 +31,8 @@ export class SleepLoop {
 
   #turn(): void {
     const { nextTickMs } = this.#core;
-    if (nextTickMs === Number.POSITIVE_INFINITY) {
+    const listening = this.#polled !== undefined && this.#polled.openSockets > 0;
+    if (nextTickMs === Number.POSITIVE_INFINITY && !listening) {
       this.#running = false;
       return;
     }
@@ -36,6 +40,7 @@ export class SleepLoop {
     const wakeMs = Math.min(nextTickMs, (Math.floor(nowMs / turnMs) + 1) * turnMs);
     if (wakeMs > nowMs) Atomics.wait(this.#never, 0, 0, wakeMs - nowMs);
     this.#core.tick(this.#clock.nowMs());
+    this.#polled?.poll();
     setImmediate(() => this.#turn());
   }
 }

@@ -54,7 +54,7 @@ describe('without any configuration', () => {
         srtp: 'off',
         codecs: ['opus', 'g722', 'pcmu', 'pcma'],
       },
-      media: { workers: expect.any(Number) },
+      media: { workers: expect.any(Number), accelerator: 'auto' },
       http: { listen: '127.0.0.1:8080' },
       applications: [],
       trunks: [],

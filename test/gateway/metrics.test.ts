@@ -111,6 +111,16 @@ describe('metrics', () => {
 });
 
 describe('the totals of the media workers', () => {
+  test('say how many use an accelerator', async () => {
+    const metrics = createMetrics();
+    metrics.workers([worker({ accelerator: 'koffi' }), worker({ accelerator: 'koffi' })]);
+    metrics.workers([worker({ accelerator: 'koffi' }), worker({ accelerator: 'none' }), worker()]);
+    expect(await lines(metrics, 'callwire_media_accelerator')).toEqual([
+      'callwire_media_accelerator{name="koffi"} 1',
+      'callwire_media_accelerator{name="none"} 1',
+    ]);
+  });
+
   test('are added up over workers', async () => {
     const metrics = createMetrics();
     metrics.workers(

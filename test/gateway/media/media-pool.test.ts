@@ -17,8 +17,8 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function startPool(workers: number): Promise<MediaPool> {
-  const pool = createMediaPool({ workers, ports: [0, 0], rtpTimeoutMs: 0, log });
+async function startPool(workers: number, accelerator: 'auto' | 'off' = 'auto'): Promise<MediaPool> {
+  const pool = createMediaPool({ workers, ports: [0, 0], rtpTimeoutMs: 0, log, accelerator });
   closers.push(() => pool.close());
   await pool.start();
   return pool;
@@ -48,34 +48,37 @@ async function until(done: () => boolean, limitMs = 10_000): Promise<void> {
 }
 
 describe('a pool of worker threads', () => {
-  it('carries an echo call over real sockets', async () => {
-    const pool = await startPool(1);
-    const url = await echoServer();
-    const phone = await RtpPeer.open(systemClock, systemNetwork);
-    closers.push(() => phone.close());
-    const call = new MediaCall(pool, 'call');
-    call.openRtp();
-    call.openStream({ url });
-    await until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
-    phone.to = { address: '127.0.0.1', port: call.event('rtpOpened')!.port };
-    call.startRtp(phone);
-    call.bridge();
-    phone.sayTone();
-    await until(() => phone.heardPcm.some((sample) => Math.abs(sample) > 7000));
+  it.each(['auto', 'off'] as const)(
+    'carries an echo call over real sockets, accelerator %s',
+    async (accelerator) => {
+      const pool = await startPool(1, accelerator);
+      const url = await echoServer();
+      const phone = await RtpPeer.open(systemClock, systemNetwork);
+      closers.push(() => phone.close());
+      const call = new MediaCall(pool, 'call');
+      call.openRtp();
+      call.openStream({ url });
+      await until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
+      phone.to = { address: '127.0.0.1', port: call.event('rtpOpened')!.port };
+      call.startRtp(phone);
+      call.bridge();
+      phone.sayTone();
+      await until(() => phone.heardPcm.some((sample) => Math.abs(sample) > 7000));
 
-    const report = await pool.report();
-    expect(report.rtp.get(call.rtpId)?.packetsReceived).toBeGreaterThan(0);
-    expect(report.streams.get(call.streamId)?.framesSent).toBeGreaterThan(0);
-    expect(report.workers[0]).toMatchObject({ endpoints: 2, portsInUse: 1 });
+      const report = await pool.report();
+      expect(report.rtp.get(call.rtpId)?.packetsReceived).toBeGreaterThan(0);
+      expect(report.streams.get(call.streamId)?.framesSent).toBeGreaterThan(0);
+      expect(report.workers[0]).toMatchObject({ endpoints: 2, portsInUse: 1 });
 
-    phone.stop();
-    call.closeRtp();
-    call.closeStream();
-    await until(() => call.event('rtpClosed') !== undefined && call.event('streamClosed') !== undefined);
-    expect(call.event('streamClosed')?.end).toEqual({ cause: 'local' });
-    call.group.release();
-    expect((await pool.report()).workers[0]).toMatchObject({ endpoints: 0, portsInUse: 0 });
-  });
+      phone.stop();
+      call.closeRtp();
+      call.closeStream();
+      await until(() => call.event('rtpClosed') !== undefined && call.event('streamClosed') !== undefined);
+      expect(call.event('streamClosed')?.end).toEqual({ cause: 'local' });
+      call.group.release();
+      expect((await pool.report()).workers[0]).toMatchObject({ endpoints: 0, portsInUse: 0 });
+    },
+  );
 
   it('spreads calls over its workers and closes what a released call left open', async () => {
     const pool = await startPool(2);
