@@ -7,8 +7,8 @@ import { expect, it } from 'vitest';
 /** The built package as another program sees it, `npm run build` first. */
 
 const root = resolve(import.meta.dirname, '..');
-const program = `
-  import { ConfigError, defaultConfig, loadConfig, startGateway } from 'callwire';
+const program = `(async () => {
+  const { ConfigError, defaultConfig, loadConfig, startGateway } = await import('callwire');
   const quiet = {
     sip: { listen: ['udp:localhost:0'] },
     rtp: { ports: [0, 0] },
@@ -22,11 +22,13 @@ const program = `
   let refused;
   try { defaultConfig({ sip: { maxCalls: 'many' } }); } catch (error) { refused = error instanceof ConfigError; }
   console.log(JSON.stringify({ listening, state, after: gateway.state, id: loaded.node.id, refused }));
-`;
+})()`;
 
 it('a program imports the package by its name, makes a configuration and starts a gateway', async () => {
-  const argv = ['--input-type=module', '--eval', program];
-  const { stdout } = await promisify(execFile)(process.execPath, argv, { cwd: root, timeout: 15_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, ['--eval', program], {
+    cwd: root,
+    timeout: 15_000,
+  });
   expect(JSON.parse(stdout)).toEqual({
     listening: {
       sip: [expect.stringMatching(/^udp:127\.0\.0\.1:\d+$/)],

@@ -113,7 +113,7 @@ describe('other failures', () => {
   test('nobody there is status 3', async () => {
     const { status, out } = await run('call', 'sip:a@127.0.0.1:9', '--ring-timeout', '0.05');
     expect(status).toBe(3);
-    expect(out).toContain('sip:a@127.0.0.1:9  not answered, cancelled');
+    expect(out).toContain('sip:a@127.0.0.1:9  not reached: no answer at all from udp:127.0.0.1:9');
   });
 
   test('a listener on an address that is not ours is named', async () => {
