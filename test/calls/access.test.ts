@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { openStranger } from '../gateway/signaling/strangers.ts';
 import { CallWorld } from '../support/call-world.ts';
+import { rounds } from '../support/rounds.ts';
 
 const auth = { realm: 'callwire', users: [{ username: 'alice', password: 'secret' }] };
 
@@ -49,7 +50,7 @@ describe('junk', () => {
     { what: 'with sip.allow', sip: { allow: ['127.0.0.1'] } },
   ])('leaves a gateway that is $what within its bounds, and calls go through', async ({ what, sip }) => {
     world = await CallWorld.open({ config: { sip: { maxCalls: 50, ...sip } }, routeTo: 'bot' });
-    await flood(3);
+    await flood(rounds(1, 3));
     const counts = world.gateway.counts();
     expect(counts.calls).toBe(0);
     // Without access rules every refused INVITE waits for its ACK, so many a source.

@@ -3,6 +3,7 @@ import type { EndReason } from '../../gateway/calls/end-reason.ts';
 import type { CallOptions } from '../../gateway/phone/phone.ts';
 import { CallWorld } from '../support/call-world.ts';
 import type { MemoryStream, MemoryStreamServer } from '../support/memory-stream.ts';
+import { rounds } from '../support/rounds.ts';
 
 const address = '127.0.0.1';
 /** Ports by which sockets of the gateway's media are known. */
@@ -143,8 +144,7 @@ function ignoringClose(server: MemoryStreamServer): void {
   };
 }
 
-/** `npm run test:soak` makes it 500. */
-const callsEach = Number(process.env.CALLWIRE_LEAK_CALLS ?? 40);
+const callsEach = rounds(40, 500);
 
 describe('nothing is left behind', () => {
   let world: CallWorld | undefined;
@@ -162,10 +162,10 @@ describe('nothing is left behind', () => {
       server?.(world.server);
       prepare?.(world);
       const callsAtOnce = 20 / fewer;
-      const rounds = callsEach / 20;
+      const batches = callsEach / 20;
       const target =
         call?.target === undefined ? world.target : world.target.replace('bot@', `${call.target}@`);
-      for (let round = 0; round < rounds; round++) {
+      for (let round = 0; round < batches; round++) {
         const calls = await Promise.all(
           Array.from({ length: callsAtOnce }, () => world!.call({ ...call, target })),
         );
@@ -174,7 +174,7 @@ describe('nothing is left behind', () => {
         await clock.until(() => ended === calls.length, 60_000, 50);
       }
       await clock.advance(40_000);
-      expect(world.log.filter((line) => line.msg === 'call ended')).toHaveLength(rounds * callsAtOnce);
+      expect(world.log.filter((line) => line.msg === 'call ended')).toHaveLength(batches * callsAtOnce);
       for (const line of world.log) if (line.msg === 'call ending') expect(line).toMatchObject({ reason });
       expect(gateway.counts()).toEqual({
         calls: 0,

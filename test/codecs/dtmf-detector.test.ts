@@ -6,6 +6,7 @@ import { pcma, pcmu } from '../../codecs/g711.ts';
 import { dtmfFrequenciesHz } from '../../codecs/tones.ts';
 import { mixDown, parseWav } from '../../codecs/wav.ts';
 import { createRandom } from '../support/random.ts';
+import { rounds } from '../support/rounds.ts';
 
 const digits = '0123456789*#ABCD';
 
@@ -132,7 +133,7 @@ describe('DTMF in the audio', () => {
     expect(sounding.slice(7)).toEqual([false, false, false]);
   });
 
-  it('is not in ten minutes of speech', () => {
+  it('is not in minutes of speech', () => {
     const wav = parseWav(readFileSync(new URL('../../gateway/assets/speech.wav', import.meta.url)));
     const material = talkOff({
       speech: mixDown(wav),
@@ -141,11 +142,13 @@ describe('DTMF in the audio', () => {
     });
     let samples = 0;
     let heard = '';
+    const secondsMin = rounds(120, 600);
     for (const pcm of material) {
       samples += pcm.length;
       heard += detect(pcm).digits;
+      if (samples / 8000 > secondsMin) break;
     }
-    expect(samples / 8000).toBeGreaterThan(600);
+    expect(samples / 8000).toBeGreaterThan(secondsMin);
     expect(heard).toBe('');
   });
 

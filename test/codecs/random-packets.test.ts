@@ -2,9 +2,9 @@ import { afterAll, expect, it } from 'vitest';
 import { codecNamed, codecs } from '../../codecs/catalogue.ts';
 import type { AudioDecoder, Codec } from '../../codecs/codec.ts';
 import { createRandom } from '../support/random.ts';
+import { rounds } from '../support/rounds.ts';
 
-/** `CALLWIRE_RANDOM_PACKETS=1000000 npx vitest run test/codecs/random-packets.test.ts --testTimeout 600000` */
-const packets = Number(process.env.CALLWIRE_RANDOM_PACKETS ?? 20_000);
+const packets = rounds(4_000, 200_000);
 
 const all: Codec[] = [...codecs, codecNamed('l16')!, codecNamed('l16-8000')!];
 const opened: AudioDecoder[] = [];

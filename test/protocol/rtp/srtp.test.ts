@@ -13,6 +13,7 @@ import {
 } from '../../../protocol/rtp/srtp-keys.ts';
 import { SrtpKeystream } from '../../../protocol/rtp/srtp-keystream.ts';
 import { createRandom } from '../../support/random.ts';
+import { rounds } from '../../support/rounds.ts';
 
 const suites = Object.keys(srtpSuites) as SrtpSuite[];
 
@@ -451,9 +452,10 @@ describe('SRTP state', () => {
   });
 
   it('throws for nothing that may arrive', () => {
+    const junkPackets = rounds(3_000, 50_000);
     const random = createRandom(8);
     const receiver = createSrtpContext(key);
-    for (let round = 0; round < 20_000; round++) {
+    for (let round = 0; round < junkPackets; round++) {
       const junk = randomBytes(random, Math.floor(random() * 80));
       expect(typeof receiver.unprotect(junk, junk.length)).toBe('string');
       expect(typeof receiver.unprotectRtcp(junk, junk.length)).toBe('string');

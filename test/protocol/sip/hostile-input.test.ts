@@ -235,6 +235,9 @@ const wholes: Readonly<Record<string, string>> = {
   'spaces in the start line': `OPTIONS${fill(' ')}SIP/2.0`,
 };
 
+/** Of 60 KB: what takes quadratic time takes seconds, a machine that is busy with other things a few ms more. */
+const linearMsMax = 60;
+
 /** The fastest of several runs: a busy machine slows single runs, a wrong algorithm all of them. */
 function fastestMs(run: () => void): number {
   let fastest = Number.POSITIVE_INFINITY;
@@ -252,7 +255,7 @@ describe('60 KB of one thing take linear time', () => {
       expect(
         fastestMs(() => survives(() => parse(text), '')),
         parser,
-      ).toBeLessThan(20);
+      ).toBeLessThan(linearMsMax);
     }
   });
 
@@ -275,16 +278,16 @@ describe('60 KB of one thing take linear time', () => {
         expect(
           fastestMs(() => survives(() => receive(bytes), '')),
           name,
-        ).toBeLessThan(20);
+        ).toBeLessThan(linearMsMax);
       }
     }
   });
 
   it.each(Object.entries(wholes))('as a whole message: %s', (_name, text) => {
     for (const bytes of [Buffer.from(text), Buffer.from(`${text}\r\n\r\n`)]) {
-      expect(fastestMs(() => survives(() => receive(bytes, unlimited), ''))).toBeLessThan(20);
-      expect(fastestMs(() => survives(() => receive(bytes), ''))).toBeLessThan(20);
-      expect(fastestMs(() => new SipFramer().push(bytes, 0))).toBeLessThan(20);
+      expect(fastestMs(() => survives(() => receive(bytes, unlimited), ''))).toBeLessThan(linearMsMax);
+      expect(fastestMs(() => survives(() => receive(bytes), ''))).toBeLessThan(linearMsMax);
+      expect(fastestMs(() => new SipFramer().push(bytes, 0))).toBeLessThan(linearMsMax);
     }
   });
 });
