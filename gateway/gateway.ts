@@ -136,6 +136,7 @@ function createRegistry(
   return new CallRegistry({
     nodeId: config.node.id,
     maxCalls: config.sip.maxCalls,
+    overloaded: () => pool.overloaded,
     context,
     counted: (reason) => metrics.counted(refusalCode(reason) ?? reason),
     handlers: {

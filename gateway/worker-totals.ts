@@ -83,6 +83,9 @@ export class WorkerTotals {
     ];
     this.#gauges = [
       gauge('callwire_worker_endpoints', 'RTP and stream endpoints open.', (from) => from.endpoints),
+      gauge('callwire_worker_overloaded', '1 while the worker runs late and gets no new calls.', (from) =>
+        Number(from.overloaded ?? false),
+      ),
       gauge('callwire_rtp_ports_used', 'RTP ports bound.', (from) => from.portsInUse),
     ];
     this.#calls = new Gauge({

@@ -345,7 +345,7 @@ export class Call {
   }
 
   #receiveMedia(event: MediaEvent): void {
-    if (event.type === 'report') return;
+    if (event.type === 'report' || event.type === 'load') return;
     const leg = this.#sipLegs.get(event.endpointId);
     if (leg !== undefined) leg.receiveMedia(event);
     else if (event.endpointId === this.endpointIds.stream) this.#stream?.receiveMedia(event);
@@ -398,7 +398,11 @@ export class Call {
 
   #expired(deadline: CallDeadline): void {
     if (deadline === 'maxDuration') return this.end('maxDuration');
-    if (deadline !== 'release') return this.end('mediaFailed', `no word within the ${deadline} limit`);
+    if (deadline !== 'release') {
+      // The worker's own limits for the stream are shorter: it is late even for those.
+      const reason = deadline === 'route' ? 'mediaFailed' : 'overload';
+      return this.end(reason, `no word within the ${deadline} limit`);
+    }
     this.#log.error({ open: [...this.#open] }, 'media did not close in time');
     this.#open.clear();
     this.#releaseWhenEmpty();

@@ -13,6 +13,8 @@ import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
 export interface RegistryOptions {
   readonly nodeId: string;
   readonly maxCalls: number;
+  /** Whether the media workers are late as it is. */
+  overloaded?(): boolean;
   readonly context: CallContext;
   /** The calls' own events, after the registry's. */
   readonly handlers: CallHandlers;
@@ -61,7 +63,8 @@ export class CallRegistry {
   /** A new INVITE: becomes a call, or is refused with 503 where there is no room for one. */
   invited(session: InviteSession): InviteSessionHandlers {
     const { context, handlers, maxCalls, nodeId } = this.#options;
-    const refusal = this.#draining ? 'draining' : this.#calls.size >= maxCalls ? 'overload' : undefined;
+    const full = this.#calls.size >= maxCalls || this.#options.overloaded?.() === true;
+    const refusal = this.#draining ? 'draining' : full ? 'overload' : undefined;
     if (refusal !== undefined) {
       this.#options.counted(refusal);
       const retryAfter: SipHeader = { name: 'Retry-After', value: '5' };

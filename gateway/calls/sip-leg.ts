@@ -24,6 +24,9 @@ import { isWildcard } from '../signaling/sip-flow.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
 import { LegNegotiation } from './leg-negotiation.ts';
 
+/** Codes of a worker that has no port, or no descriptor or memory for one: 503, so that the peer may try elsewhere. */
+const usedUp: ReadonlySet<string> = new Set(['PORTSUSED', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
 export interface SipLegSettings {
   readonly codecs: readonly Codec[];
   /** Bind address; an unspecified one is replaced in SDP by the address that faces the peer. */
@@ -195,7 +198,7 @@ export class SipLeg {
       case 'rtpFailed':
         this.#rtpState = 'none';
         // Before it is closed, and forgotten: the phone has still to be told.
-        this.#endedByPeer(event.code === 'PORTSUSED' ? 'overload' : 'mediaFailed', event.message);
+        this.#endedByPeer(usedUp.has(event.code) ? 'overload' : 'mediaFailed', event.message);
         this.#handlers.closed();
         return;
       case 'rtpStarted':

@@ -51,6 +51,9 @@ export function createInlineMediaPool(
     start: async () => {},
     openGroup: (receive) => groups.open(receive),
     report: () => groups.report(),
+    get overloaded() {
+      return groups.overloaded;
+    },
     close: async () => {
       core.close();
       timer?.cancel();

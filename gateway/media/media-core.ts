@@ -10,6 +10,7 @@ import type {
   WorkerCounters,
 } from './media-messages.ts';
 import { addRtp, addStream, noTotals } from './media-totals.ts';
+import { OverloadWatch } from './overload-watch.ts';
 import { RtpEndpoint } from './rtp-endpoint.ts';
 import { RtpPorts } from './rtp-ports.ts';
 import { StreamEndpoint } from './stream-endpoint.ts';
@@ -59,8 +60,9 @@ interface OpenRtpPort {
   readonly rtcp: UdpSocket | undefined;
 }
 
-/** Ports that others on this machine hold are passed over, up to so many. */
-const busyPortsMax = 50;
+/** Ports that others on this machine hold are passed over. Each next one is tried anywhere in the range, as the others'
+ *  lie side by side: only of a range that is as good as full are so many in a row taken. */
+const busyPortsMax = 100;
 const receiveBufferBytesDefault = 49_152;
 /** Once a second at 20 ms. */
 const asksEvery = 50;
@@ -73,6 +75,7 @@ class Core implements MediaCore {
   readonly #options: MediaCoreOptions;
   readonly #ports: RtpPorts;
   readonly #wheel: TimingWheel;
+  readonly #overload: OverloadWatch;
   readonly #rtp = new Map<EndpointId, RtpEndpoint>();
   readonly #streams = new Map<EndpointId, StreamEndpoint>();
   readonly #voices = new Map<RtpEndpoint, VoiceWatch>();
@@ -91,6 +94,9 @@ class Core implements MediaCore {
       nowMs: options.clock.nowMs(),
       failed: (member, error) => this.#memberFailed(member, error),
     });
+    this.#overload = new OverloadWatch(options.clock.nowMs(), (overloaded) =>
+      options.emit({ type: 'load', overloaded }),
+    );
   }
 
   get endpoints(): number {
@@ -103,6 +109,7 @@ class Core implements MediaCore {
 
   tick(nowMs: number): void {
     this.#wheel.run(nowMs);
+    this.#overload.check(nowMs, this.#wheel.latenessMsBuckets, this.#wheel.size);
   }
 
   handle(command: MediaCommand): void {
@@ -201,9 +208,7 @@ class Core implements MediaCore {
     for (let busyPorts = 0; ; busyPorts++) {
       const port = this.#ports.count === 0 ? undefined : this.#ports.take();
       if (port === undefined && this.#ports.count > 0) {
-        throw Object.assign(new Error(`all ${this.#ports.count} RTP ports of this worker are in use`), {
-          code: 'PORTSUSED',
-        });
+        throw portsUsed(`all ${this.#ports.count} RTP ports of this worker are in use`);
       }
       let rtp: UdpSocket | undefined;
       try {
@@ -217,7 +222,9 @@ class Core implements MediaCore {
         rtp?.close();
         if (port !== undefined) this.#ports.free(port);
         const { code } = error as { readonly code?: string };
-        if (port === undefined || code !== 'EADDRINUSE' || busyPorts >= busyPortsMax) throw error;
+        if (port === undefined || code !== 'EADDRINUSE') throw error;
+        if (busyPorts >= busyPortsMax) throw portsUsed('others hold the RTP ports of this worker');
+        this.#ports.jump();
       }
     }
   }
@@ -364,6 +371,7 @@ class Core implements MediaCore {
       portsInUse: this.#portsBound,
       udpErrors: { ...this.#udpErrors },
       accelerator: this.#options.accelerator ?? 'none',
+      overloaded: this.#overload.overloaded,
       ...totals,
     };
     this.#options.emit({ type: 'report', requestId, rtp, streams, worker });
@@ -385,6 +393,10 @@ class Core implements MediaCore {
     for (const endpointId of [...this.#rtp.keys()]) this.#closeRtp(endpointId);
     for (const endpoint of this.#streams.values()) endpoint.close(1001, 'SHUTDOWN');
   }
+}
+
+function portsUsed(message: string): Error {
+  return Object.assign(new Error(message), { code: 'PORTSUSED' });
 }
 
 function emitClosed(emit: (event: MediaEvent) => void, endpoint: RtpEndpoint): void {

@@ -217,6 +217,8 @@ export type MediaEvent =
       readonly code: string;
       readonly message: string;
     }
+  /** The worker runs late, or is in time again: whether it should get more calls. */
+  | { readonly type: 'load'; readonly overloaded: boolean }
   | {
       readonly type: 'report';
       readonly requestId: number;
@@ -251,6 +253,8 @@ export interface WorkerCounters extends MediaTotals {
   readonly portsInUse: number;
   /** Datagrams that the system did not take, by its code: those of the sends that were asked about. */
   readonly udpErrors?: Readonly<Record<string, number>>;
+  /** It cannot take more calls without being late for those that it has. */
+  readonly overloaded?: boolean;
   /** How this worker does its UDP; absent in a report of nothing. */
   readonly accelerator?: 'koffi' | 'none' | undefined;
 }

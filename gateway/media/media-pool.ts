@@ -22,6 +22,8 @@ export interface MediaPool {
   /** A place for the endpoints of one call, or of calls that may be bridged: all on the worker with the fewest. */
   openGroup(receive: (event: MediaEvent) => void): MediaGroup;
   report(): Promise<MediaReport>;
+  /** Every worker runs late: another call would be heard by those there are. */
+  readonly overloaded: boolean;
   /** Closes what is still open and stops the workers. */
   close(): Promise<void>;
 }
@@ -92,6 +94,10 @@ class ThreadPool implements MediaPool {
     return this.#groups.open(receive);
   }
 
+  get overloaded(): boolean {
+    return this.#groups.overloaded;
+  }
+
   report(): Promise<MediaReport> {
     return this.#groups.report((worker, giveUp) => {
       const expire = () => giveUp() && this.#log.warn({ worker }, 'media worker does not answer');
@@ -134,11 +140,18 @@ class ThreadPool implements MediaPool {
           this.#groups.back(worker);
           resolve();
         } else if (message.type === 'failed') this.#logFailure(worker, message.endpointId, message.error);
-        else this.#groups.receive(worker, message);
+        else this.#receive(worker, message);
       });
       thread.once('error', reject);
       thread.once('exit', (code) => reject(new Error(`media worker ended with ${code} before it started`)));
     });
+  }
+
+  #receive(worker: number, event: MediaEvent): void {
+    this.#groups.receive(worker, event);
+    if (event.type !== 'load') return;
+    if (event.overloaded) this.#log.warn({ worker }, 'media worker runs late and gets no new calls');
+    else this.#log.info({ worker }, 'media worker is in time again');
   }
 
   #logFailure(worker: number, endpointId: EndpointId, err: Error): void {

@@ -33,6 +33,8 @@ export class PoolGroups {
   readonly #reportsDue: Set<number>[];
   /** What each worker said last. */
   readonly #counted: WorkerCounters[];
+  /** Workers that run late. */
+  readonly #late = new Set<number>();
   /** Workers that died and are not back yet. */
   readonly #down = new Set<number>();
   #nextRequestId = 1;
@@ -47,6 +49,11 @@ export class PoolGroups {
   /** Endpoints that are open. */
   get endpoints(): number {
     return this.#groupOf.size;
+  }
+
+  /** No worker has room for another call. */
+  get overloaded(): boolean {
+    return this.#late.size > 0 && this.#late.size + this.#down.size >= this.#load.length;
   }
 
   open(receive: (event: MediaEvent) => void): MediaGroup {
@@ -67,6 +74,11 @@ export class PoolGroups {
       this.#reports.get(event.requestId)?.(event);
       return;
     }
+    if (event.type === 'load') {
+      if (event.overloaded) this.#late.add(worker);
+      else this.#late.delete(worker);
+      return;
+    }
     const group = this.#groupOf.get(event.endpointId);
     if (group === undefined) return;
     if (event.type === 'rtpClosed' || event.type === 'rtpFailed' || event.type === 'streamClosed') {
@@ -80,6 +92,7 @@ export class PoolGroups {
    *  groups go to the others until it is `back`. */
   lose(worker: number): void {
     this.#down.add(worker);
+    this.#late.delete(worker);
     this.#counted[worker] = nothingCounted;
     for (const [endpointId, group] of [...this.#groupOf]) {
       if (group.worker !== worker) continue;
@@ -114,9 +127,10 @@ export class PoolGroups {
   #leastLoaded(): number {
     const all = this.#load.map((_calls, worker) => worker);
     const up = all.filter((worker) => !this.#down.has(worker));
-    return (up.length > 0 ? up : all).reduce((best, worker) =>
-      this.#load[worker]! < this.#load[best]! ? worker : best,
-    );
+    const inTime = up.filter((worker) => !this.#late.has(worker));
+    return [inTime, up, all]
+      .find(({ length }) => length > 0)!
+      .reduce((best, worker) => (this.#load[worker]! < this.#load[best]! ? worker : best));
   }
 
   #reportOf(worker: number, limit: ReportLimit): Promise<Report | undefined> {

@@ -4,12 +4,16 @@ export class RtpPorts {
   readonly #first: number;
   readonly #count: number;
   readonly #used = new Set<number>();
+  readonly #random: () => number;
   #next = 0;
 
-  /** `[first, last]`, both included; `[0, 0]` lets the system choose. */
-  constructor([first, last]: readonly [number, number]) {
+  /** `[first, last]`, both included; `[0, 0]` lets the system choose. It begins anywhere in the range, as `random`
+   *  (0–1) says: another gateway on the machine, or this one before a restart, has its calls elsewhere. */
+  constructor([first, last]: readonly [number, number], random: () => number = Math.random) {
+    this.#random = random;
     this.#first = first + (first % 2);
     this.#count = first === 0 ? 0 : Math.max(0, Math.floor((last - this.#first + 1) / 2));
+    this.jump();
   }
 
   get inUse(): number {
@@ -32,6 +36,11 @@ export class RtpPorts {
       }
     }
     return undefined;
+  }
+
+  /** Goes on somewhere else in the range: where one port is held by another program its neighbours are too. */
+  jump(): void {
+    this.#next = Math.floor(this.#random() * this.#count);
   }
 
   free(port: number): void {

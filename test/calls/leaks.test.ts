@@ -107,7 +107,7 @@ const endings: readonly Ending[] = [
   },
   {
     name: 'no RTP port',
-    reason: 'mediaFailed',
+    reason: 'overload',
     world: rtpPortRange,
     prepare: ({ network }) => {
       const openUdp = network.openUdp.bind(network);

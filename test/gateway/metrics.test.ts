@@ -143,6 +143,7 @@ describe('the totals of the media workers', () => {
           streamMessagesEarly: 13,
           streamMessagesInvalid: 14,
           framesSkipped: 2,
+          overloaded: true,
         }),
       ],
       [7],
@@ -170,6 +171,8 @@ describe('the totals of the media workers', () => {
       'callwire_frames_skipped_total 2',
       'callwire_worker_endpoints{worker="0"} 2',
       'callwire_worker_endpoints{worker="1"} 0',
+      'callwire_worker_overloaded{worker="0"} 0',
+      'callwire_worker_overloaded{worker="1"} 1',
       'callwire_worker_calls{worker="0"} 7',
       'callwire_worker_calls{worker="1"} 0',
     ]);

@@ -63,6 +63,7 @@ function createWorld(): World {
           start: () => pool.start(),
           openGroup: (receive) => pool.openGroup(receive),
           report: () => pool.report(),
+          overloaded: false,
           close: async () => {
             world.poolClosed++;
             await pool.close();

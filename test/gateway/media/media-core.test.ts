@@ -7,7 +7,7 @@ import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { MemoryNetwork } from '../../support/memory-network.ts';
 
 /** A core whose stream sockets are in the hand of the test, and throw when `broken`. */
-function createCore() {
+function createCore(ports: readonly [number, number] = [0, 0]) {
   const clock = new FakeClock();
   const network = new MemoryNetwork(clock);
   const events: MediaEvent[] = [];
@@ -29,7 +29,7 @@ function createCore() {
         close: () => clock.after(0, () => handlers.closed({ cause: 'local' })),
       };
     },
-    settings: { ports: [0, 0], rtpTimeoutMs: 0 },
+    settings: { ports, rtpTimeoutMs: 0 },
     emit: (event) => events.push(event),
     failed: (...failure) => failures.push(failure),
   });
@@ -201,7 +201,7 @@ describe('the port range', () => {
   });
 
   it('gives each port once until it is freed', () => {
-    const ports = new RtpPorts([10_000, 10_005]);
+    const ports = new RtpPorts([10_000, 10_005], () => 0);
     expect([ports.take(), ports.take(), ports.take(), ports.take()]).toEqual([
       10_000,
       10_002,
@@ -211,5 +211,32 @@ describe('the port range', () => {
     ports.free(10_002);
     ports.free(10_000);
     expect([ports.take(), ports.take(), ports.inUse]).toEqual([10_000, 10_002, 3]);
+  });
+
+  it('begins anywhere in the range, and goes on elsewhere', () => {
+    const places = [0.5, 0.9];
+    const ports = new RtpPorts([10_000, 10_019], () => places.shift()!);
+    expect(ports.take()).toBe(10_010);
+    ports.jump();
+    expect([ports.take(), ports.take()]).toEqual([10_018, 10_000]);
+  });
+
+  it('finds a free port among many that another program holds side by side', async () => {
+    const { core, network, events } = createCore([20_000, 20_999]);
+    for (let port = 20_000; port < 20_900; port += 2)
+      await network.openUdp({ address: '127.0.0.1', port }, () => {});
+    for (let call = 0; call < 20; call++) {
+      core.handle({ type: 'openRtp', endpointId: `${call}`, address: '127.0.0.1', rtcpMux: true });
+    }
+    for (let turns = 0; turns < 500 && events.length < 20; turns++) await settle();
+    expect(events.map(({ type }) => type)).toEqual(new Array(20).fill('rtpOpened'));
+  });
+
+  it('says so where all are held by others', async () => {
+    const { core, network, events } = createCore([20_000, 20_003]);
+    for (const port of [20_000, 20_002]) await network.openUdp({ address: '127.0.0.1', port }, () => {});
+    core.handle({ type: 'openRtp', endpointId: 'call', address: '127.0.0.1', rtcpMux: true });
+    for (let turns = 0; turns < 500 && events.length < 1; turns++) await settle();
+    expect(events).toMatchObject([{ type: 'rtpFailed', code: 'PORTSUSED' }]);
   });
 });

@@ -78,3 +78,33 @@ describe('a worker that died', () => {
     expect((await after).workers[0]?.rtpPacketsSent).toBe(0);
   });
 });
+
+describe('workers that run late', () => {
+  const load = (overloaded: boolean) => ({ type: 'load', overloaded }) as const;
+  const placed = (groups: PoolGroups) => {
+    const group = groups.open(() => {});
+    group.release();
+    return group.worker;
+  };
+
+  it('get no new calls while another is in time; where all are late there is no room', () => {
+    const groups = new PoolGroups(2, () => {});
+    groups.receive(0, load(true));
+    expect([groups.overloaded, placed(groups)]).toEqual([false, 1]);
+    groups.receive(1, load(true));
+    expect(groups.overloaded).toBe(true);
+    groups.receive(0, load(false));
+    expect([groups.overloaded, placed(groups)]).toEqual([false, 0]);
+  });
+
+  it('leave no room beside one that died, and begin anew when they die themselves', () => {
+    const groups = new PoolGroups(2, () => {});
+    groups.lose(0);
+    expect(groups.overloaded).toBe(false);
+    groups.receive(1, load(true));
+    expect(groups.overloaded).toBe(true);
+    groups.lose(1);
+    groups.back(1);
+    expect(groups.overloaded).toBe(false);
+  });
+});

@@ -435,7 +435,9 @@ describe('ports', () => {
     const call = new MediaCall(world.pool, 'a');
     call.openRtp();
     await world.clock.advance(1);
-    expect(call.event('rtpOpened')).toMatchObject({ port: 30_004, rtcpPort: 30_005 });
+    const { port, rtcpPort } = call.event('rtpOpened')!;
+    expect([30_004, 30_006, 30_008]).toContain(port);
+    expect(rtcpPort).toBe(port + 1);
   });
 
   it('closed while they are being bound are freed all the same', async () => {
