@@ -96,7 +96,7 @@ async function call(
 }
 
 describe.each(families)('a call to %s', (host) => {
-  it.each(protocols)('over %s is heard', async (protocol) => {
+  it.concurrent.each(protocols)('over %s is heard', async (protocol) => {
     const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
     const { result, invite, remote } = await call(`sip:echo@${host}:${portOf(protocol, host)}${transport}`);
     expect(result).toMatchObject({ outcome: 'completed', status: 200, codec: 'pcmu' });
@@ -151,13 +151,14 @@ it.skipIf(!hasIPv6)('both wildcards may listen at the same port', async () => {
   const both = await start(listen);
   try {
     expect(both.listening.sip).toEqual(listen);
-    for (const host of families) {
-      for (const transport of ['udp', 'tcp']) {
+    const ways = families.flatMap((host) => ['udp', 'tcp'].map((transport) => ({ host, transport })));
+    await Promise.all(
+      ways.map(async ({ host, transport }) => {
         const { result, invite } = await call(`sip:echo@${host}:${port};transport=${transport}`);
         expect(result.status).toBe(200);
         expect(invite).toContain(`<sip:phone@${host}:`);
-      }
-    }
+      }),
+    );
   } finally {
     await both.close();
   }

@@ -30,9 +30,10 @@ describe('audio played a little faster or slower', () => {
   });
 
   it.each([1.005, 0.995, 1.015, 0.985])('by %d takes that much more input, without a click', (ratio) => {
-    const output = trim(tone, () => ratio);
-    expect(output.length / (tone.length / ratio)).toBeGreaterThan(0.99);
-    expect(output.length * ratio).toBeLessThanOrEqual(tone.length);
+    const input = tone.subarray(0, 40_000);
+    const output = trim(input, () => ratio);
+    expect(output.length / (input.length / ratio)).toBeGreaterThan(0.99);
+    expect(output.length * ratio).toBeLessThanOrEqual(input.length);
     expect(clickDbfs(output, 8000, 1000 * ratio)).toBeLessThan(-70);
   });
 

