@@ -1,6 +1,7 @@
 import type { Codec } from '../codecs/codec.ts';
 import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
 import { callCodecs, missingCodec } from './call-codecs.ts';
+import { callSummary } from './call-summary.ts';
 import type { Call } from './calls/call.ts';
 import type { CallContext, CallHandlers } from './calls/call-context.ts';
 import { diceOf, refusalCode } from './calls/end-reason.ts';
@@ -273,7 +274,7 @@ class RunningGateway implements Gateway {
 
   async calls(): Promise<CallSummary[]> {
     const report = await this.#pool.report();
-    return [...this.#registry.calls].map((call) => summaryOf(call, report));
+    return [...this.#registry.calls].map((call) => callSummary(call, report));
   }
 
   hangup(callId: string): boolean {
@@ -362,43 +363,6 @@ class RunningGateway implements Gateway {
     await Promise.race([work, limit]);
     timer.cancel();
   }
-}
-
-function summaryOf(call: Call, report: MediaReport): CallSummary {
-  const { sip, stream } = call.endpointIds;
-  const rtp = report.rtp.get(sip);
-  const counters = stream === undefined ? undefined : report.streams.get(stream);
-  return {
-    callId: call.callId,
-    direction: 'inbound',
-    from: call.party.from,
-    to: call.party.to,
-    state: call.state,
-    codec: call.codec,
-    startedAt: new Date(call.startedWallMs).toISOString(),
-    answeredAt: call.answeredWallMs === undefined ? undefined : new Date(call.answeredWallMs).toISOString(),
-    durationSeconds: call.durationSeconds,
-    stream:
-      call.streamEndpoint === undefined
-        ? undefined
-        : {
-            endpoint: call.streamEndpoint,
-            sampleRate: call.sampleRateHz ?? 0,
-            bufferedMs: counters?.bufferedMs ?? 0,
-          },
-    quality: rtp && {
-      jitterMs: rtp.jitterMs,
-      rttMs: rtp.rttMs,
-      lossIn: rtp.quality?.lossIn,
-      lossOut: rtp.quality?.lossOut,
-      mos: rtp.quality?.mos,
-      mosRemote: rtp.mosRemote,
-      codec: rtp.quality?.codec,
-      packetsLost: rtp.packetsLost,
-      packetsReceived: rtp.packetsReceived,
-      packetsSent: rtp.packetsSent,
-    },
-  };
 }
 
 function sessionTimerOf({ expires, minSe, refresher }: Config['sip']['sessionTimer']) {
