@@ -23,7 +23,9 @@ export function writeAnswer(
     },
   ];
   if (negotiated.dtmfPayloadTypeReceive !== undefined)
-    formats.push(dtmfFormat(negotiated.dtmfPayloadTypeReceive, codec.rtpClockRateHz));
+    formats.push(
+      dtmfFormat(negotiated.dtmfPayloadTypeReceive, negotiated.dtmfClockRateHz ?? codec.rtpClockRateHz),
+    );
   return writeDescription(
     local,
     offer.lines.map((line, index) =>

@@ -30,6 +30,8 @@ export interface Negotiated<C extends SdpCodec = SdpCodec> {
   readonly fmtpRemote: string | undefined;
   readonly dtmfPayloadTypeSend: number | undefined;
   readonly dtmfPayloadTypeReceive: number | undefined;
+  /** Of telephone-event, as its rtpmap says, where that is not the codec's clock. */
+  readonly dtmfClockRateHz?: number | undefined;
   readonly ptimeMs: number;
   readonly direction: MediaDirection;
   readonly rtcpMux: boolean;
@@ -72,7 +74,8 @@ export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPr
     for (const format of audio.formats) {
       const codec = local.codecs.find((candidate) => isFormatOf(format, candidate));
       if (codec === undefined) continue;
-      const dtmf = findDtmf(audio.formats, codec.rtpClockRateHz)?.payloadType;
+      const events = findDtmf(audio.formats, codec.rtpClockRateHz);
+      const dtmf = events?.payloadType;
       const rtcpMux = audio.rtcpMux && canMux(format.payloadType, dtmf);
       return {
         codec,
@@ -83,6 +86,7 @@ export function negotiate<C extends SdpCodec>(offer: RemoteMedia, local: LocalPr
         fmtpRemote: format.fmtp,
         dtmfPayloadTypeSend: dtmf,
         dtmfPayloadTypeReceive: dtmf,
+        dtmfClockRateHz: otherClock(events, codec),
         ptimeMs: choosePtime(audio, codec, local.ptimeMs),
         direction: mirrorDirection(audio.direction, local.direction),
         rtcpMux,
@@ -158,12 +162,21 @@ export function isFormatOf(format: RemoteFormat, codec: SdpCodec): boolean {
   );
 }
 
-/** RFC 4733 §2.1: at the clock rate of the audio that it stands in for. */
+/** RFC 4733 §2.1: at the clock rate of the audio that it stands in for. Some phones write 8 kHz beside Opus too
+ *  (baresip 1.0): what they send counts in the clock of the audio all the same. */
 export function findDtmf(formats: readonly RemoteFormat[], rtpClockRateHz: number): RemoteFormat | undefined {
-  return formats.find(
-    (format) =>
-      format.rtpClockRateHz === rtpClockRateHz && format.encodingName.toLowerCase() === 'telephone-event',
+  const events = formats.filter(({ encodingName }) => encodingName.toLowerCase() === 'telephone-event');
+  return (
+    events.find((format) => format.rtpClockRateHz === rtpClockRateHz) ??
+    events.find((format) => format.rtpClockRateHz === telephoneClockRateHz)
   );
+}
+
+const telephoneClockRateHz = 8_000;
+
+/** The clock rate of `events` where it is not the codec's. */
+export function otherClock(events: RemoteFormat | undefined, codec: SdpCodec): number | undefined {
+  return events?.rtpClockRateHz === codec.rtpClockRateHz ? undefined : events?.rtpClockRateHz;
 }
 
 /** The static type 13 is accepted unasked, as some gateways send it whatever was agreed, unless the peer uses that

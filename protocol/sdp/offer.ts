@@ -16,6 +16,7 @@ import {
   isPlain,
   mirrorDirection,
   type Negotiated,
+  otherClock,
   ptimeMsDefault,
   type SdpCodec,
 } from './negotiate.ts';
@@ -93,7 +94,10 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
     const codec = offer.codecs.find((candidate) => isFormatOf(format, candidate));
     const payloadTypeReceive = codec && assigned.codecs.get(codec);
     if (codec === undefined || payloadTypeReceive === undefined) continue;
-    const dtmfPayloadTypeSend = findDtmf(audio.formats, codec.rtpClockRateHz)?.payloadType;
+    const events = findDtmf(audio.formats, codec.rtpClockRateHz);
+    const dtmfPayloadTypeReceive = events && assigned.dtmf.get(events.rtpClockRateHz);
+    // What we did not offer cannot have been accepted.
+    const dtmfPayloadTypeSend = dtmfPayloadTypeReceive === undefined ? undefined : events?.payloadType;
     const rtcpMux =
       offer.rtcpMux === true && audio.rtcpMux && canMux(format.payloadType, dtmfPayloadTypeSend);
     return {
@@ -104,8 +108,8 @@ export function readAnswer<C extends SdpCodec>(answerText: string, offer: LocalO
       payloadTypeReceive,
       fmtpRemote: format.fmtp,
       dtmfPayloadTypeSend,
-      dtmfPayloadTypeReceive:
-        dtmfPayloadTypeSend === undefined ? undefined : assigned.dtmf.get(codec.rtpClockRateHz),
+      dtmfPayloadTypeReceive,
+      dtmfClockRateHz: dtmfPayloadTypeReceive === undefined ? undefined : otherClock(events, codec),
       ptimeMs: choosePtime(audio, codec, offer.ptimeMs),
       direction: mirrorDirection(audio.direction, offer.direction),
       rtcpMux,

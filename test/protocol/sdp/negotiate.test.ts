@@ -80,6 +80,20 @@ describe('codec', () => {
     ];
     expect(settle({ media: 'm=audio 5000 RTP/AVP 111 0 101 102', lines }).dtmfPayloadTypeSend).toBe(102);
     expect(settle({ media: 'm=audio 5000 RTP/AVP 0 111 101 102', lines }).dtmfPayloadTypeSend).toBe(101);
+    expect(settle({ media: 'm=audio 5000 RTP/AVP 111 0 101 102', lines }).dtmfClockRateHz).toBeUndefined();
+  });
+
+  test('telephone-event at 8 kHz beside Opus, of phones that know no other', () => {
+    const lines = ['a=rtpmap:111 opus/48000/2', 'a=rtpmap:101 telephone-event/8000'];
+    expect(settle({ media: 'm=audio 5000 RTP/AVP 111 101', lines })).toMatchObject({
+      dtmfPayloadTypeSend: 101,
+      dtmfPayloadTypeReceive: 101,
+      dtmfClockRateHz: 8_000,
+    });
+  });
+
+  test('no telephone-event of a clock rate that is neither', () => {
+    const lines = ['a=rtpmap:111 opus/48000/2', 'a=rtpmap:101 telephone-event/16000'];
     expect(settle({ media: 'm=audio 5000 RTP/AVP 111 101', lines }).dtmfPayloadTypeSend).toBeUndefined();
   });
 
