@@ -313,6 +313,7 @@ export class Call {
         direction: 'inbound',
         sipHeaders: party.sipHeaders,
       }),
+      frameMs: action.streamingOptions.frameMs,
       headers: action.authorization === undefined ? {} : { Authorization: action.authorization },
       address: this.#addresses[attempt],
       limits: this.#context.streamLimits,

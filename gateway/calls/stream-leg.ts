@@ -42,6 +42,7 @@ export class StreamLeg {
   open(options: {
     readonly connectMessage: string;
     readonly headers: Readonly<Record<string, string>>;
+    readonly frameMs: number;
     readonly address: string | undefined;
     readonly limits: StreamLimits;
   }): void {

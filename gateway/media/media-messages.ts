@@ -76,6 +76,8 @@ export type MediaCommand =
       readonly headers: Readonly<Record<string, string>>;
       readonly connectMessage: string;
       readonly sampleRateHz: number;
+      /** Audio in each message that we send; default 20. */
+      readonly frameMs?: number;
       readonly limits: StreamLimits;
     }
   /** Closes the WebSocket with this code and reason. Answered with `streamClosed`. */

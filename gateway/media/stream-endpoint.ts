@@ -48,11 +48,12 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   // Up.
   #resampler: Resampler | undefined;
+  readonly #frameMs: number;
   readonly #messageSamples: number;
-  /** Samples from the phone in 20 ms, and how many of the present message came. */
+  /** Samples from the phone in one message, and how many of the present one came. */
   #phoneSamples = 0;
   #phoneSamplesTaken = 0;
-  /** For packets that are not 20 ms long: the message that is being filled. */
+  /** For packets that are not as long as a message: the one that is being filled. */
   #message: Int16Array | undefined;
   #messageFilled = 0;
 
@@ -79,7 +80,8 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     this.#options = options;
     this.#command = command;
     this.endpointId = command.endpointId;
-    this.#messageSamples = (command.sampleRateHz * streamFrameMs) / 1000;
+    this.#frameMs = command.frameMs ?? streamFrameMs;
+    this.#messageSamples = (command.sampleRateHz * this.#frameMs) / 1000;
     const guarded = (run: () => void) => this.#guarded(run);
     this.#socket = options.open(
       {
@@ -305,7 +307,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   plug({ sampleRateHz }: AudioFormat): void {
     this.#resampler = createResampler(sampleRateHz, this.#command.sampleRateHz);
-    this.#phoneSamples = (sampleRateHz * streamFrameMs) / 1000;
+    this.#phoneSamples = (sampleRateHz * this.#frameMs) / 1000;
     this.#phoneSamplesTaken = 0;
     this.#messageFilled = 0;
   }

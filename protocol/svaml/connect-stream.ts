@@ -36,6 +36,11 @@ export const connectStreamSchema = Type.Object(
           default: 8000,
           description: 'Samples per second of the PCM, both ways.',
         }),
+        frameMs: Type.Enum([20, 40, 60, 80, 100], {
+          default: 20,
+          description:
+            'Audio in each message to the server, in ms. Longer messages cost less CPU, here and there, and come later.',
+        }),
         dialect: Type.Enum(['sinch'], {
           default: 'sinch',
           later: ['twilio', 'vonage', 'telnyx', 'asterisk', 'jambonz', 'audiosocket'],

@@ -54,7 +54,7 @@ export class MediaCall {
     this.group.send({ type: 'openRtp', endpointId: this.rtpId, address, rtcpMux });
   }
 
-  openStream({ sampleRateHz = 16_000, url = 'ws://stream.test/', limits = {} } = {}): void {
+  openStream({ sampleRateHz = 16_000, frameMs = 20, url = 'ws://stream.test/', limits = {} } = {}): void {
     this.group.send({
       type: 'openStream',
       endpointId: this.streamId,
@@ -63,6 +63,7 @@ export class MediaCall {
       headers: {},
       connectMessage: '{"command":"connect"}',
       sampleRateHz,
+      frameMs,
       limits: {
         connectTimeoutMs: 5000,
         answerTimeoutMs: 10_000,
@@ -118,15 +119,16 @@ export async function startMediaCall(
     readonly id?: string;
     readonly sampleRateHz?: number;
     readonly session?: Partial<RtpSession>;
+    readonly frameMs?: number;
     readonly limits?: object;
   } = {},
 ): Promise<{ call: MediaCall; phone: RtpPeer; stream: MemoryStream }> {
   const { clock, network, server, pool } = world;
-  const { id = 'call', sampleRateHz = 16_000, session, limits = {} } = options;
+  const { id = 'call', sampleRateHz = 16_000, frameMs = 20, session, limits = {} } = options;
   const phone = await RtpPeer.open(clock, network);
   const call = new MediaCall(pool, id);
   call.openRtp();
-  call.openStream({ sampleRateHz, limits });
+  call.openStream({ sampleRateHz, frameMs, limits });
   await clock.until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
   phone.to = { address: '127.0.0.1', port: call.event('rtpOpened')!.port };
   call.startRtp(phone, session);

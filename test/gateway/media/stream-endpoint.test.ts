@@ -223,6 +223,32 @@ describe('audio to the server', () => {
     expect(call.event('notice')).toMatchObject({ code: 'uplink-dropped' });
   });
 
+  it.each([
+    [20, 8000],
+    [40, 16_000],
+    [60, 44_100],
+    [100, 96_000],
+  ])(
+    'comes in messages of %i ms at %i Hz, the same audio whatever their length',
+    async (frameMs, sampleRateHz) => {
+      const heard = await Promise.all(
+        [20, frameMs].map(async (length) => {
+          const world = createMediaWorld();
+          const { phone, stream } = await startMediaCall(world, { sampleRateHz, frameMs: length });
+          phone.sayTone();
+          await world.clock.advance(615);
+          expect(new Set(stream.binaries.map((bytes) => bytes.length))).toEqual(
+            new Set([(sampleRateHz * length * 2) / 1000]),
+          );
+          return stream.audio;
+        }),
+      );
+      const samples = Math.min(...heard.map((pcm) => pcm.length));
+      expect(samples).toBeGreaterThan(sampleRateHz / 2);
+      expect(heard[1]!.subarray(0, samples)).toEqual(heard[0]!.subarray(0, samples));
+    },
+  );
+
   it('flows after the bridge alone', async () => {
     const world = createMediaWorld();
     const { call, phone, stream } = await startMediaCall(world);

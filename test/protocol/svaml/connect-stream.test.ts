@@ -10,7 +10,13 @@ describe('a connectStream action', () => {
   test('needs a name and a destination; the rest has defaults', () => {
     expect(checkConnectStream(least, 'action')).toEqual({
       ...least,
-      streamingOptions: { version: 1, sampleRate: 8000, dialect: 'sinch', fallbackEndpoints: [] },
+      streamingOptions: {
+        version: 1,
+        sampleRate: 8000,
+        frameMs: 20,
+        dialect: 'sinch',
+        fallbackEndpoints: [],
+      },
       maxDuration: 14_400,
       callHeaders: [],
     });
@@ -23,6 +29,7 @@ describe('a connectStream action', () => {
       streamingOptions: {
         version: 1,
         sampleRate: 44_100,
+        frameMs: 100,
         dialect: 'sinch',
         fallbackEndpoints: ['wss://b.example'],
       },
@@ -86,6 +93,10 @@ describe('a connectStream action', () => {
     {
       value: { ...least, streamingOptions: { sampleRate: '8000' } },
       message: 'action.streamingOptions.sampleRate must be 8000',
+    },
+    {
+      value: { ...least, streamingOptions: { frameMs: 30 } },
+      message: 'action.streamingOptions.frameMs must be 20, 40, 60, 80 or 100, got 30',
     },
     {
       value: { ...least, streamingOptions: { version: 2 } },
