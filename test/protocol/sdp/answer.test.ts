@@ -34,6 +34,13 @@ test('one codec, telephone-event, ptime and direction', () => {
   ]);
 });
 
+test('telephone-event beside Opus at the clock rate that was offered', () => {
+  const lines = ['a=rtpmap:96 opus/48000/2', 'a=rtpmap:101 telephone-event/8000'];
+  expect(answer(offerOf({ media: 'm=audio 5000 RTP/AVP 96 101', lines }))).toContain(
+    'a=rtpmap:101 telephone-event/8000',
+  );
+});
+
 test('every m-line in its place, all but one refused as it was written', () => {
   const text = offerOf({
     media: [

@@ -66,6 +66,12 @@ describe('the answer to it', () => {
       },
     },
     {
+      name: 'telephone-event at 8 kHz beside Opus, both of which we offered',
+      media: 'm=audio 5000 RTP/AVP 111 101',
+      lines: ['a=rtpmap:111 opus/48000/2', 'a=rtpmap:101 telephone-event/8000'],
+      settled: { codec: opus, dtmfPayloadTypeSend: 101, dtmfPayloadTypeReceive: 101 },
+    },
+    {
       name: 'several: the first that we offered',
       media: 'm=audio 5000 RTP/AVP 9 8 0',
       settled: { codec: pcma, dtmfPayloadTypeSend: undefined, dtmfPayloadTypeReceive: undefined },
