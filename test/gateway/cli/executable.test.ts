@@ -138,7 +138,7 @@ describe('the embedded default', () => {
   }
 });
 
-test.concurrent('bots behind routes say busy and reject; signals end gateway and bots', async () => {
+test('bots behind routes say busy and reject; signals end gateway and bots', async () => {
   const replies = { busy: '486 Busy Here', reject: '603 Decline' };
   const bots = await Promise.all(
     Object.keys(replies).map(async (reply) => {
@@ -160,7 +160,7 @@ test.concurrent('bots behind routes say busy and reject; signals end gateway and
   expect(await stop(child)).toBe(0);
 });
 
-test.concurrent('the demo tells of its call and writes what was heard', async () => {
+test('the demo tells of its call and writes what was heard', async () => {
   const random = createRandom(5);
   let sample = 0;
   const pcm = Int16Array.from({ length: 8_000 }, () => {
