@@ -160,7 +160,8 @@ test('bots behind routes say busy and reject; signals end gateway and bots', asy
   expect(await stop(child)).toBe(0);
 });
 
-test('the demo tells of its call and writes what was heard', async () => {
+// In real time: where the machine stands still for longer than playout keeps in hand, a gap is what is heard.
+test('the demo tells of its call and writes what was heard', { retry: 2 }, async () => {
   const random = createRandom(5);
   let sample = 0;
   const pcm = Int16Array.from({ length: 8_000 }, () => {
