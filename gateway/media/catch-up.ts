@@ -4,7 +4,7 @@ const cutEveryMs = 160;
 /** What a source is judged by. */
 const windowMs = 1_000;
 /** Left waiting: a server that stalled once does it again. */
-const cushionMs = 60;
+const cushionMs = 40;
 /** A longer gap is a pause of the server's, not a stall. */
 const gapMsMax = 5_000;
 
@@ -22,7 +22,10 @@ export class CatchUp {
   #queuedMsMin = Number.POSITIVE_INFINITY;
   /** The least that waited in the last whole window before the queue ran dry. */
   #usualMs = 0;
-  #paced = false;
+  /** Something was played since the start or the last clear; the silence before that is nobody's debt. */
+  #begun = false;
+  /** Undefined until a whole window was seen. */
+  #paced: boolean | undefined;
   #sinceCutMs = 0;
 
   received(ms: number): void {
@@ -34,10 +37,11 @@ export class CatchUp {
   frame(frameMs: number, missingMs: number, queuedMs: number): number {
     if (missingMs > 0) this.#runDry(missingMs);
     else if (this.#gapMs !== undefined) this.#resume(queuedMs);
+    else this.#begun = true;
     this.#takenMs += frameMs;
     if (queuedMs < this.#queuedMsMin) this.#queuedMsMin = queuedMs;
     if (this.#takenMs >= windowMs) this.#judge();
-    if (this.#debtMs < cutMs || !this.#paced) return 0;
+    if (this.#debtMs < cutMs || this.#paced !== true) return 0;
     this.#sinceCutMs += frameMs;
     if (this.#sinceCutMs < cutEveryMs || queuedMs < cushionMs + 3 * cutMs) return 0;
     this.#sinceCutMs = 0;
@@ -52,13 +56,15 @@ export class CatchUp {
   clear(): void {
     this.#debtMs = 0;
     this.#gapMs = undefined;
-    this.#paced = false;
+    this.#paced = undefined;
+    this.#begun = false;
     this.#openWindow();
   }
 
   #runDry(missingMs: number): void {
     // Only a source that kept the pace until now can be late; one that sent everything ahead has simply finished.
-    if (this.#gapMs === undefined && !this.#paced) return;
+    if (this.#gapMs === undefined && this.#paced === false) return;
+    if (!this.#begun) return;
     this.#gapMs = (this.#gapMs ?? 0) + missingMs;
     if (this.#gapMs > gapMsMax) this.clear();
   }

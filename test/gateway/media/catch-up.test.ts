@@ -66,6 +66,11 @@ describe('catching up with a server that stalled', () => {
     expect(queuedMs.at(-1)).toBeLessThan(120);
   });
 
+  it('a stall in the first moments of a call is caught up with too', () => {
+    const { queuedMs } = play({ name: '', seconds: 20, arrives: stalls([300, 500]) });
+    expect(queuedMs.at(-1)).toBeLessThan(100);
+  });
+
   it('what is cut is not heard as a click', () => {
     const { heard } = play({ name: '', seconds: 30, arrives: stalls([5_000, 1_000]) });
     const steepest = 8_000 * ((2 * Math.PI * 440) / rateHz);
