@@ -89,6 +89,14 @@ describe('catching up with a server that stalled', () => {
       arrives: (atMs) => (atMs === 0 ? 320 : frameMs),
     },
     {
+      name: 'a server that thinks for a second and then keeps 300 ms ahead',
+      seconds: 20,
+      arrives: (atMs) => {
+        if (atMs < 1_000) return 0;
+        return atMs === 1_000 ? 320 : frameMs;
+      },
+    },
+    {
       name: 'a server that keeps 300 ms ahead and pauses',
       seconds: 30,
       arrives: (atMs) => {
