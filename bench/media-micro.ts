@@ -8,12 +8,14 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { createMediaPool } from '../gateway/media/media-pool.ts';
 
 /** The media plane alone under load, without SIP: N echo calls through a pool in a process of its own.
- *  `node dist/bench/media-micro.js [calls] [seconds] [sampleRateHz] [workers]` prints what a call costs. */
+ *  `node dist/bench/media-micro.js [calls] [seconds] [sampleRateHz] [workers] [auto|off]` prints what a call costs;
+ *  the last is `media.accelerator`. */
 
 interface Order {
   readonly calls: number;
   readonly sampleRateHz: number;
   readonly workers: number;
+  readonly accelerator: 'auto' | 'off';
   readonly url: string;
   readonly phonePort: number;
 }
@@ -26,7 +28,13 @@ else await runLoad();
 function runGateway(): void {
   const log = console as unknown as Parameters<typeof createMediaPool>[0]['log'];
   process.once('message', async (order: Order) => {
-    const pool = createMediaPool({ workers: order.workers, ports: [0, 0], rtpTimeoutMs: 0, log });
+    const pool = createMediaPool({
+      workers: order.workers,
+      ports: [0, 0],
+      rtpTimeoutMs: 0,
+      log,
+      accelerator: order.accelerator,
+    });
     await pool.start();
     const ports: number[] = [];
     for (let index = 0; index < order.calls; index++) ports.push(await openCall(pool, order, index));
@@ -104,7 +112,10 @@ interface Phone {
 }
 
 async function runLoad(): Promise<void> {
-  const [calls = 300, seconds = 10, sampleRateHz = 16_000, workers = 1] = process.argv.slice(2).map(Number);
+  const [calls = 300, seconds = 10, sampleRateHz = 16_000, workers = 1] = process.argv
+    .slice(2, 6)
+    .map(Number);
+  const accelerator = process.argv[6] === 'off' ? 'off' : 'auto';
   const uplinkMs: number[] = [];
   const spacingMs: number[] = [];
   const phones: Phone[] = Array.from({ length: calls }, () => ({ sentMs: [], heardMs: 0, streamed: 0 }));
@@ -135,6 +146,7 @@ async function runLoad(): Promise<void> {
     calls,
     sampleRateHz,
     workers,
+    accelerator,
     url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/`,
     phonePort: udp.address().port,
   };

@@ -229,6 +229,36 @@ describe('a stream socket and an honest server', () => {
   });
 });
 
+describe('two stream sockets of one thread', () => {
+  it('keep their audio apart, also where one server does not read', async () => {
+    const heard: Buffer[][] = [[], []];
+    const urls = await Promise.all(
+      heard.map((bytes, index) =>
+        wsServer((socket) => {
+          if (index === 0) {
+            socket.pause();
+            setTimeout(() => socket.resume(), 50);
+          }
+          socket.on('message', (data: Buffer) => bytes.push(data));
+        }),
+      ),
+    );
+    const clients = urls.map((url) => openClient(url, { audioSamples: 4800, sampleRateHz: 240_000 }));
+    await Promise.all(clients.map(({ opened }) => opened));
+    for (let sent = 0; sent < 80; sent++) {
+      for (const [index, { socket }] of clients.entries()) {
+        socket.beginAudio()!.fill(sent * 2 + index);
+        socket.sendAudio();
+      }
+    }
+    while (heard.some((bytes) => bytes.length < 80)) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const [index, bytes] of heard.entries()) {
+      const values = bytes.map((data) => new Set(new Int16Array(new Uint8Array(data).buffer)));
+      expect(values).toEqual(values.map((_, sent) => new Set([sent * 2 + index])));
+    }
+  });
+});
+
 describe('a stream socket over TLS', () => {
   const certificate = createCertificate(Date.now());
 
