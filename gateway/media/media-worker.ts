@@ -1,7 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../clock.ts';
 import { systemNetwork } from '../network.ts';
-import { openPolledNetwork } from '../polled-network.ts';
+import { polledNetwork } from '../polled-network.ts';
+import { openPolledSystem } from '../polled-system.ts';
 import { createMediaCore, type MediaSettings } from './media-core.ts';
 import type { MediaCommand, MediaEvent } from './media-messages.ts';
 import { SleepLoop } from './sleep-loop.ts';
@@ -21,11 +22,11 @@ if (parentPort !== null) run(parentPort, workerData as MediaSettings);
 
 function run(port: NonNullable<typeof parentPort>, settings: MediaSettings): void {
   const say = (message: FromWorker) => port.postMessage(message);
-  const polled = settings.accelerator === 'auto' ? openPolledNetwork(systemNetwork) : undefined;
+  const polled = settings.accelerator === 'auto' ? openPolledSystem() : undefined;
   const core = createMediaCore({
-    network: polled ?? systemNetwork,
+    network: polled === undefined ? systemNetwork : polledNetwork(polled, systemNetwork),
     clock: systemClock,
-    openStreamSocket: openWebSocket,
+    openStreamSocket: (options, handlers) => openWebSocket(options, handlers, { system: polled }),
     settings,
     accelerator: polled === undefined ? 'none' : 'koffi',
     emit: say,

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { PolledNetwork } from '../polled-network.ts';
+import type { PolledSystem } from '../polled-system.ts';
 import type { MediaCore } from './media-core.ts';
 
 /** How long a turn sleeps at most. All I/O of that time is then done in one batch. */
@@ -11,12 +11,12 @@ const turnMs = 2;
 export class SleepLoop {
   readonly #core: MediaCore;
   readonly #clock: Clock;
-  readonly #polled: PolledNetwork | undefined;
+  readonly #polled: PolledSystem | undefined;
   /** Nobody ever wakes it: a wait on it is a sleep. */
   readonly #never = new Int32Array(new SharedArrayBuffer(4));
   #running = false;
 
-  constructor(core: MediaCore, clock: Clock, polled?: PolledNetwork) {
+  constructor(core: MediaCore, clock: Clock, polled?: PolledSystem) {
     this.#core = core;
     this.#clock = clock;
     this.#polled = polled;

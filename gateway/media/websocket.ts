@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
-import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, isIPv4 } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { FrameReceiver } from '../../protocol/stream/frame-receiver.ts';
 import { buildFrame, closePayload, opcodes } from '../../protocol/stream/frames.ts';
 import { textMessageBytesMax } from '../../protocol/stream/messages.ts';
 import { buildUpgrade, UpgradeAnswer } from '../../protocol/stream/upgrade.ts';
+import { type Connection, type ConnectionHandlers, PolledConnection } from '../polled-connection.ts';
+import type { PolledSystem } from '../polled-system.ts';
 import { AudioFrame } from './audio-frame.ts';
 import type { StreamEnd } from './media-messages.ts';
 import type { StreamSocket, StreamSocketHandlers, StreamSocketOptions } from './stream-socket.ts';
@@ -32,14 +34,20 @@ interface FrameHolder {
   frame: AudioFrame;
 }
 
-/** Opens a real WebSocket, client side of RFC 6455 on a TCP or TLS socket. `tls` is for private certificate
- *  authorities. */
+export interface WebSocketWays {
+  /** For private certificate authorities. */
+  readonly tls?: ConnectionOptions;
+  /** Where TCP goes over plain system calls; TLS and IPv6 do not. */
+  readonly system?: PolledSystem | undefined;
+}
+
+/** Opens a real WebSocket, client side of RFC 6455 on a TCP or TLS connection. */
 export function openWebSocket(
   options: StreamSocketOptions,
   handlers: StreamSocketHandlers,
-  tls: ConnectionOptions = {},
+  ways: WebSocketWays = {},
 ): StreamSocket {
-  return new WebSocketClient(options, handlers, tls);
+  return new WebSocketClient(options, handlers, ways);
 }
 
 class WebSocketClient implements StreamSocket {
@@ -52,9 +60,9 @@ class WebSocketClient implements StreamSocket {
   #deadline: NodeJS.Timeout;
   #answer: UpgradeAnswer | undefined;
   readonly #receiver: FrameReceiver;
-  #socket: Socket | undefined;
+  #socket: Connection | undefined;
 
-  constructor(options: StreamSocketOptions, handlers: StreamSocketHandlers, tls: ConnectionOptions) {
+  constructor(options: StreamSocketOptions, handlers: StreamSocketHandlers, ways: WebSocketWays) {
     this.#handlers = handlers;
     this.#audioBytesMax = (options.sampleRateHz * 2 * queuedMsMax) / 1000;
     this.#framesShared = !/^wss:/i.test(options.url);
@@ -75,7 +83,7 @@ class WebSocketClient implements StreamSocket {
     );
     this.#deadline = setTimeout(() => this.#giveUp(options.connectTimeoutMs), options.connectTimeoutMs);
     try {
-      this.#connect(options, tls);
+      this.#connect(options, ways);
     } catch (error) {
       // An unusable URL or header: ours to report, like every other reason not to get through.
       this.#end = unreachable(error);
@@ -121,7 +129,7 @@ class WebSocketClient implements StreamSocket {
 
   // ---- Opening -----------------------------------------------------------------------------------------------
 
-  #connect(options: StreamSocketOptions, tls: ConnectionOptions): void {
+  #connect(options: StreamSocketOptions, ways: WebSocketWays): void {
     const url = new URL(options.url);
     if ((url.protocol !== 'ws:' && url.protocol !== 'wss:') || url.hash !== '') {
       throw new TypeError(`a stream URL must be ws:// or wss:// and have no fragment, got ${options.url}`);
@@ -133,34 +141,27 @@ class WebSocketClient implements StreamSocket {
     const key = randomBytes(16).toString('base64');
     const request = buildUpgrade(url, key, options.headers);
     this.#answer = new UpgradeAnswer(key);
-    const read = (sizeBytes: number) => {
-      this.#read(sizeBytes);
-      return true;
-    };
-    const socket = connect(url, options.address, tls, { buffer: readBuffer, callback: read });
-    this.#socket = socket;
-    // Frames are whole messages: none gains from waiting for the next.
-    socket.setNoDelay(true);
-    socket.on('error', (error) => this.#failed(error));
-    // The server's half is over; ours ends by itself, unless it takes nothing any more.
-    socket.on('end', () => this.#expectEnd());
-    socket.on('close', () => this.#closed());
+    const connection = connect(url, options.address, ways, {
+      read: (bytes, start, end) => this.#read(bytes, start, end),
+      failed: (error) => this.#failed(error),
+      // The server's half is over; ours ends by itself, unless it takes nothing any more.
+      ended: () => this.#expectEnd(),
+      closed: () => this.#closed(),
+    });
+    this.#socket = connection;
     // Waits for the connection, and for TLS.
-    socket.write(request);
+    connection.write(Buffer.from(request));
   }
 
-  #read(sizeBytes: number): void {
-    if (this.#state === 'open' || this.#state === 'closing') {
-      this.#receiver.receive(readBuffer, 0, sizeBytes);
-    } else if (this.#state === 'connecting') {
-      this.#readAnswer(sizeBytes);
-    }
+  #read(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#state === 'open' || this.#state === 'closing') this.#receiver.receive(bytes, start, end);
+    else if (this.#state === 'connecting') this.#readAnswer(bytes, start, end);
   }
 
-  #readAnswer(sizeBytes: number): void {
+  #readAnswer(bytes: Uint8Array, start: number, end: number): void {
     let answer: ReturnType<UpgradeAnswer['receive']>;
     try {
-      answer = this.#answer!.receive(readBuffer, sizeBytes);
+      answer = this.#answer!.receive(bytes.subarray(start, end), end - start);
     } catch (error) {
       this.#end ??= { cause: 'violation', code: 1002, message: (error as Error).message };
       this.#cut();
@@ -176,7 +177,7 @@ class WebSocketClient implements StreamSocket {
     this.#answer = undefined;
     this.#state = 'open';
     this.#handlers.opened();
-    this.#receiver.receive(readBuffer, answer.offset, sizeBytes);
+    this.#receiver.receive(bytes, start + answer.offset, end);
   }
 
   #giveUp(afterMs: number): void {
@@ -262,13 +263,32 @@ function sharedFrame(samples: number): FrameHolder {
 }
 
 /** TCP or TLS to the approved address, while SNI, certificate and Host stay those of the URL. */
-function connect(url: URL, address: string | undefined, tls: ConnectionOptions, onread: OnReadOpts): Socket {
+function connect(
+  url: URL,
+  address: string | undefined,
+  { tls = {}, system }: WebSocketWays,
+  handlers: ConnectionHandlers,
+): Connection {
   const secure = url.protocol === 'wss:';
-  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const name = url.hostname.replace(/^\[|\]$/g, '');
+  const host = address ?? name;
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
-  const target = { host: address ?? host, port, onread };
-  if (!secure) return connectTcp(target);
-  return connectTls({ ...tls, ...target, servername: isIP(host) === 0 ? host : '' });
+  if (!secure && system !== undefined && isIPv4(host))
+    return new PolledConnection(system, host, port, handlers);
+  const read = (sizeBytes: number) => {
+    handlers.read(readBuffer, 0, sizeBytes);
+    return true;
+  };
+  const target = { host, port, onread: { buffer: readBuffer, callback: read } };
+  const socket = secure
+    ? connectTls({ ...tls, ...target, servername: isIP(name) === 0 ? name : '' })
+    : connectTcp(target);
+  // Frames are whole messages: none gains from waiting for the next.
+  socket.setNoDelay(true);
+  socket.on('error', handlers.failed);
+  socket.on('end', handlers.ended);
+  socket.on('close', handlers.closed);
+  return socket;
 }
 
 function unreachable(error: unknown): StreamEnd {

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemNetwork, type UdpSocket } from '../../gateway/network.ts';
-import { openPolledNetwork } from '../../gateway/polled-network.ts';
+import { polledNetwork } from '../../gateway/polled-network.ts';
+import { openPolledSystem } from '../../gateway/polled-system.ts';
 
-const network = openPolledNetwork(systemNetwork);
+const system = openPolledSystem();
+const network = system && polledNetwork(system, systemNetwork);
 const open: UdpSocket[] = [];
 
 afterEach(() => {
@@ -28,7 +30,7 @@ async function pollUntil(done: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + 5000;
   while (!done()) {
     if (performance.now() > deadlineMs) throw new Error('not reached in time');
-    network!.poll();
+    system!.poll();
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -41,7 +43,7 @@ describe.skipIf(network === undefined)('UDP by plain system calls', () => {
     for (let sent = 1; sent <= 20; sent++) {
       sender.send(Uint8Array.of(0, sent, 0), 1, sent % 2 === 0 ? 2 : 1, receiver.port, '127.0.0.1');
     }
-    network!.poll();
+    system!.poll();
     await pollUntil(() => received.length === 20);
     expect(received).toEqual(
       Array.from({ length: 20 }, (_, index) => ({
@@ -89,10 +91,10 @@ describe.skipIf(network === undefined)('UDP by plain system calls', () => {
 
   it('rejects a port that is taken, or an address that is not ours, with the code of the system', async () => {
     const { port } = await openUdp();
-    const before = network!.openSockets;
+    const before = system!.openSockets;
     await expect(openUdp([], '127.0.0.1', port)).rejects.toMatchObject({ code: 'EADDRINUSE' });
     await expect(openUdp([], '192.0.2.1')).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' });
-    expect(network!.openSockets).toBe(before);
+    expect(system!.openSockets).toBe(before);
   });
 
   it('is silent once closed, also from within a delivery', async () => {
@@ -109,7 +111,7 @@ describe.skipIf(network === undefined)('UDP by plain system calls', () => {
     }
     for (const { port } of sockets) sender.send(Uint8Array.of(1), 0, 1, port, '127.0.0.1');
     await pollUntil(() => deliveries.length > 0);
-    network!.poll();
+    system!.poll();
     expect(deliveries).toHaveLength(1);
     sockets[0]!.send(Uint8Array.of(1), 0, 1, sender.port, '127.0.0.1');
   });
@@ -130,8 +132,8 @@ describe.skipIf(network === undefined)('UDP by plain system calls', () => {
   });
 
   it('leaves IPv6 to the ordinary network', async () => {
-    const before = network!.openSockets;
+    const before = system!.openSockets;
     expect((await openUdp([], '::1')).address).toBe('::1');
-    expect(network!.openSockets).toBe(before);
+    expect(system!.openSockets).toBe(before);
   });
 });
