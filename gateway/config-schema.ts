@@ -331,7 +331,7 @@ export const configSchema = Type.Object({
       accelerator: Type.Enum(['auto', 'off'], {
         default: 'auto',
         description:
-          'Plain system calls for RTP, which take less CPU. auto: where the optional package koffi is installed (64-bit Linux, IPv4).',
+          'Plain system calls for RTP and ws://, which take less CPU. auto: where the optional package koffi is installed (64-bit Linux, IPv4).',
       }),
     },
     { default: {} },

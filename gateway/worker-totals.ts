@@ -96,7 +96,7 @@ export class WorkerTotals {
     });
     this.#accelerators = new Gauge({
       name: 'callwire_media_accelerator',
-      help: 'Media workers by what they receive and send RTP with: koffi is plain system calls.',
+      help: 'Media workers by what they do their input and output with: koffi is plain system calls.',
       labelNames: ['name'],
       registers,
     });

@@ -23,7 +23,8 @@ export interface MediaSettings {
   readonly ports: readonly [number, number];
   /** 0 = never. */
   readonly rtpTimeoutMs: number;
-  /** Of each RTP socket; default 48 KiB, two seconds of G.711. More would only keep audio that is too old. */
+  /** Of each RTP socket; default 20 KiB, which the system doubles: a second of G.711, a third of L16 at
+   *  48 kHz. A worker that cannot keep up hears its callers so late: more would only keep audio that is too old. */
   readonly receiveBufferBytes?: number | undefined;
   /** Whether workers use plain system calls where they can. Default: `off`. */
   readonly accelerator?: 'auto' | 'off' | undefined;
@@ -63,7 +64,7 @@ interface OpenRtpPort {
 /** Ports that others on this machine hold are passed over. Each next one is tried anywhere in the range, as the others'
  *  lie side by side: only of a range that is as good as full are so many in a row taken. */
 const busyPortsMax = 100;
-const receiveBufferBytesDefault = 49_152;
+const receiveBufferBytesDefault = 20_480;
 /** Once a second at 20 ms. */
 const asksEvery = 50;
 
