@@ -41,7 +41,11 @@ const singleHeaders = ['From', 'To', 'Call-ID', 'CSeq', 'Max-Forwards', 'Content
  *  RFC 3261 §8.1.1, §8.2, §16.3. */
 export function checkRequest(request: SipRequest, capabilities: RequestCapabilities): Refusal | undefined {
   try {
-    return checkMandatoryHeaders(request) ?? checkCapabilities(request, capabilities);
+    return (
+      checkMandatoryHeaders(request) ??
+      checkMethod(request, capabilities) ??
+      checkCapabilities(request, capabilities)
+    );
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return refusal(error.status ?? 400, error.code, error.message);
@@ -89,22 +93,28 @@ function checkMandatoryHeaders(request: SipRequest): Refusal | undefined {
   checkAddress(from);
   checkAddress(to);
   if (!isCallId(callId)) return refusal(400, 'bad-call-id', 'expected a Call-ID as word or word@word');
-  const { method } = parseCSeq(cseq);
-  if (method !== request.method) {
-    return refusal(400, 'bad-cseq', `expected the method ${request.method} in CSeq, got ${method}`);
-  }
   return undefined;
 }
 
-function checkCapabilities(request: SipRequest, capabilities: RequestCapabilities): Refusal | undefined {
-  const { methodsAllowed, extensions, contentTypes, forwards } = capabilities;
+/** A method that nobody knows is told so first, whatever its CSeq says: that answer stays right when the method is
+ *  known one day (RFC 4475 §3.1.2.18). */
+function checkMethod(request: SipRequest, { methodsAllowed }: RequestCapabilities): Refusal | undefined {
   const { method } = request;
-  if (!methodsAllowed.includes(method)) {
-    if (!knownMethods.has(method))
-      return refusal(501, 'unknown-method', `expected a known method, got ${method}`);
-    const allow = [{ name: 'Allow', value: methodsAllowed.join(', ') }];
-    return refusal(405, 'method-not-allowed', `expected ${methodsAllowed.join(', ')}, got ${method}`, allow);
+  const allowed = methodsAllowed.includes(method);
+  if (!allowed && !knownMethods.has(method))
+    return refusal(501, 'unknown-method', `expected a known method, got ${method}`);
+  const { method: inCSeq } = parseCSeq(headerValue(request, 'CSeq') ?? '');
+  if (inCSeq !== method) {
+    return refusal(400, 'bad-cseq', `expected the method ${method} in CSeq, got ${inCSeq}`);
   }
+  if (allowed) return undefined;
+  const allow = [{ name: 'Allow', value: methodsAllowed.join(', ') }];
+  return refusal(405, 'method-not-allowed', `expected ${methodsAllowed.join(', ')}, got ${method}`, allow);
+}
+
+function checkCapabilities(request: SipRequest, capabilities: RequestCapabilities): Refusal | undefined {
+  const { extensions, contentTypes, forwards } = capabilities;
+  const { method } = request;
   const uri = parseUri(request.uri);
   // They may stand in links, not here (RFC 3261 §19.1.1).
   if (uri.headers.length > 0 || uri.parameters.has('method')) {
@@ -116,6 +126,8 @@ function checkCapabilities(request: SipRequest, capabilities: RequestCapabilitie
     return refusal(483, 'too-many-hops', 'expected Max-Forwards above 0');
   }
   checkContacts(request);
+  // An address-of-record is a SIP or SIPS URI (RFC 3261 §10.2, RFC 4475 §3.3.4).
+  if (method === 'REGISTER') checkSipUri(headerValue(request, 'To') ?? '');
   for (const name of ['Route', 'Record-Route'])
     for (const route of headerValues(request, name)) checkSipUri(route);
   // CANCEL and ACK follow an INVITE whose Require was already answered (RFC 3261 §8.2.2.3).

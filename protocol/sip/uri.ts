@@ -83,7 +83,11 @@ export function parseHostPort(
   let host: string;
   if (text.charCodeAt(0) === 0x5b) {
     hostEnd = text.indexOf(']') + 1;
-    host = text.slice(1, hostEnd - 1).toLowerCase();
+    // The grammar of RFC 3261 asks for a third colon before an IPv4 tail; RFC 5118 §4.10 wants both forms read.
+    host = text
+      .slice(1, hostEnd - 1)
+      .toLowerCase()
+      .replace(/:::(?=[0-9]+\.)/, '::');
     if (hostEnd === 0 || !isIPv6Address(host)) return undefined;
   } else {
     const colon = text.indexOf(':');

@@ -5,7 +5,9 @@ import type {
   InviteOptions,
   InviteSession,
   InviteSessionHandlers,
+  OutsideReply,
   Referral,
+  RequestSource,
   SessionEnd,
   UserAgent,
 } from '../../../gateway/signaling/session.ts';
@@ -37,7 +39,7 @@ export interface Agent {
     invited?: (session: InviteSession) => void;
     /** An INVITE with Replaces. Default: takes over at once. */
     replacing?: (session: InviteSession, replaced: InviteSession) => void;
-    requestedOutside?: (request: SipRequest) => { status: number };
+    requestedOutside?: (request: SipRequest, source: RequestSource) => OutsideReply;
   };
   readiness: number;
   handlers(): InviteSessionHandlers;
@@ -114,9 +116,9 @@ export async function createAgent(
         });
         return handlers;
       },
-      requestedOutside(request) {
+      requestedOutside(request, source) {
         agent.events.push(`outside:${request.method}`);
-        return agent.on.requestedOutside?.(request) ?? { status: 405 };
+        return agent.on.requestedOutside?.(request, source) ?? { status: 405 };
       },
       readiness: () => agent.readiness,
       counted: (code) => agent.counted.push(code),

@@ -1,6 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Registrar } from '../../../gateway/signaling/registrar.ts';
+import { headerValue, headerValues, type SipRequest } from '../../../protocol/sip/message.ts';
+import { parseNameAddr } from '../../../protocol/sip/name-addr.ts';
+import { parseUri } from '../../../protocol/sip/uri.ts';
 import { closeAgents, createAgent, createWorld, labelOf } from './agents.ts';
 
 const folder = fileURLToPath(new URL('../../../../shared/vectors/rfc4475/', import.meta.url));
@@ -42,7 +46,7 @@ const answers: { readonly [section: string]: { readonly [name: string]: string }
     baddn: '400',
     badvers: '505',
     mismatch01: '400',
-    mismatch02: '400',
+    mismatch02: '501',
     bigcode: 'nothing', // a response
   },
   '3.2 transactions': { badbranch: '400' },
@@ -80,6 +84,64 @@ describe.skipIf(!existsSync(folder)).each(Object.entries(answers))('RFC 4475 §%
     expect(bob.counted).not.toContain('internal-error');
   });
 });
+
+/** What the registrar says to whoever has proved to be the user of To, and the contacts that it then knows. */
+const registrations: Readonly<
+  Record<string, { readonly status: string; readonly contacts?: readonly string[] }>
+> = {
+  escnull: { status: '200', contacts: ['sip:%00@host5.example.com', 'sip:%00%00@host5.example.com'] },
+  dblreq: { status: '200', contacts: ['sip:j.user@host.example.com'] },
+  scalar02: { status: '400' },
+  regbadct: { status: '400' },
+  unksm2: { status: '400' },
+  regaut01: { status: '200', contacts: [] },
+  // A parameter of the header, not of the URI.
+  cparam01: { status: '200', contacts: ['sip:+19725552222@gw1.example.net'] },
+  cparam02: { status: '200', contacts: ['sip:+19725552222@gw1.example.net;unknownparam'] },
+  regescrt: { status: '200', contacts: ['sip:user@example.com?Route=%3Csip:sip.example.com%3E'] },
+};
+
+describe.skipIf(!existsSync(folder))('RFC 4475, REGISTER', () => {
+  it.each(Object.entries(registrations))('%s', async (name, { status, contacts }) => {
+    const world = createWorld();
+    const registrar = new Registrar({ clock: world.clock, log: { info() {} }, counted() {}, changed() {} });
+    const userOf = (request: SipRequest): string => {
+      const { uri } = parseNameAddr(headerValue(request, 'To')!);
+      return parseUri(uri).user!;
+    };
+    const asked: string[] = [];
+    const gateway = await createAgent(world, { methodsServed: ['REGISTER'] });
+    gateway.on.requestedOutside = (request, source) => {
+      asked.push(userOf(request));
+      return registrar.receive(request, { ...source, username: userOf(request) });
+    };
+    await sendTo(world, gateway.port, name);
+    expect(gateway.sent.map(({ message }) => labelOf(message))).toEqual([status]);
+    expect(asked).toHaveLength(contacts === undefined ? 0 : 1);
+    if (contacts === undefined) return;
+    const found = registrar.lookup(asked[0]!).map(({ uri }) => uri);
+    expect(found.toSorted()).toEqual(contacts.toSorted());
+    const listed = headerValues(gateway.sent[0]!.message, 'Contact').map((value) => parseNameAddr(value).uri);
+    expect(listed.toSorted()).toEqual(contacts.toSorted());
+    registrar.close();
+  });
+
+  it.each(['regaut01', 'cparam01', 'escnull'])('%s is asked for digest first', async (name) => {
+    const world = createWorld();
+    const auth = { realm: 'callwire', users: [{ username: 'j.user', password: 'x' }], required: false };
+    const gateway = await createAgent(world, { methodsServed: ['REGISTER'], access: { auth } });
+    await sendTo(world, gateway.port, name);
+    expect(gateway.sent.map(({ message }) => labelOf(message))).toEqual(['401']);
+    expect(headerValues(gateway.sent[0]!.message, 'WWW-Authenticate')[0]).toMatch(/^Digest /);
+  });
+});
+
+async function sendTo({ network, clock }: ReturnType<typeof createWorld>, port: number, name: string) {
+  const socket = await network.openUdp({ address: '127.0.0.1', port: 0 }, () => {});
+  const bytes = readFileSync(`${folder}${name}.dat`);
+  socket.send(bytes, 0, bytes.length, port, '127.0.0.1');
+  await clock.advance(50);
+}
 
 it('every one of the 49 messages is listed', () => {
   expect(Object.values(answers).flatMap((rows) => Object.keys(rows))).toHaveLength(49);

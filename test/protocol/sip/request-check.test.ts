@@ -133,6 +133,12 @@ describe('a request', () => {
     },
     { name: 'a method nobody knows', request: method('invite'), status: 501, header: undefined },
     {
+      name: 'a method nobody knows, and another in CSeq',
+      request: changed({ INVITE: 'NEWMETHOD sip:a SIP/2.0' }),
+      status: 501,
+      header: undefined,
+    },
+    {
       name: 'a Request-URI of another scheme',
       request: changed({ INVITE: 'INVITE http://a SIP/2.0' }),
       status: 416,
@@ -175,6 +181,22 @@ describe('a request', () => {
     const request = changed({ 'Max-Forwards': 'Max-Forwards: 0' });
     expect(checkRequest(request, { ...capabilities, forwards: true })).toMatchObject({ status: 483 });
     expect(checkRequest(changed({}), { ...capabilities, forwards: true })).toBeUndefined();
+  });
+
+  it.each([
+    { to: '<sip:alice@example.com>', status: undefined },
+    { to: 'sips:alice@example.com', status: undefined },
+    { to: 'tel:+46123', status: 400 },
+    { to: 'isbn:2983792873', status: 400 },
+  ])('that registers $to gets $status', ({ to, status }) => {
+    const request = changed({
+      INVITE: 'REGISTER sip:a SIP/2.0',
+      CSeq: 'CSeq: 1 REGISTER',
+      To: `To: ${to}`,
+      'Content-Type': undefined,
+    });
+    const registrar = { ...capabilities, methodsAllowed: ['REGISTER'] };
+    expect(checkRequest({ ...request, body: new Uint8Array(0) }, registrar)?.status).toBe(status);
   });
 
   it('is refused for its syntax before its method: an answer to it could not be routed', () => {

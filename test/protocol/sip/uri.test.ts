@@ -26,6 +26,8 @@ describe('a URI', () => {
       text: 'sip:a@[::ffff:192.0.2.1]:5060',
       uri: { scheme: 'sip', user: 'a', host: '::ffff:192.0.2.1', port: 5060 },
     },
+    // A third colon, as the grammar of RFC 3261 has it (RFC 5118 §4.10).
+    { text: 'sip:a@[2001:db8:::192.0.2.1]', uri: { scheme: 'sip', user: 'a', host: '2001:db8::192.0.2.1' } },
     { text: 'sip:a%20b%40@h', uri: { scheme: 'sip', user: 'a b@', host: 'h' } },
     { text: 'sip:gr%C3%BC%c3%9fe@h', uri: { scheme: 'sip', user: 'grüße', host: 'h' } },
     { text: 'sip:a%2541@h', uri: { scheme: 'sip', user: 'a%41', host: 'h' } },
@@ -87,6 +89,8 @@ describe('a URI', () => {
     'sip:[2001:db8::1]x',
     'sip:[1::2::3]',
     'sip:[:::]',
+    'sip:[2001:db8:::1]',
+    'sip:[2001:db8::::192.0.2.1]',
     'sip:h h',
     'sip: h',
     'sip:hö',
