@@ -7,9 +7,12 @@ import { tail } from './processes.ts';
 
 export const linphone = findPeer('linphonec', 'linphone-cli');
 
+/** As its `codec list` names them; without the rate that it writes into the SDP. */
+export type LinphoneCodec = 'opus' | 'G722' | 'PCMU' | 'PCMA' | 'L16';
+
 export interface LinphoneCall {
   readonly target: string;
-  readonly codec: 'opus' | 'PCMU' | 'PCMA';
+  readonly codec: LinphoneCodec;
   /** 16-bit PCM, longer than the call. */
   readonly play: string;
   /** From audio to hanging up. */
@@ -20,7 +23,17 @@ export interface LinphoneCall {
   readonly directory: string;
 }
 
-const codecs = ['opus/48000', 'speex/16000', 'speex/8000', 'PCMU/8000', 'PCMA/8000', 'G729/8000'];
+/** What it would offer by itself, to be switched off, and L16, which it only knows where its configuration names it. */
+const codecs = [
+  'opus/48000',
+  'speex/16000',
+  'speex/8000',
+  'PCMU/8000',
+  'PCMA/8000',
+  'G722/8000',
+  'G729/8000',
+  'L16/16000',
+];
 const setupMsMax = 15_000;
 
 /** Lets linphonec place one call and hang up after `seconds`; resolves with the WAV of what it heard. Rejects where the
