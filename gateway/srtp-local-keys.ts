@@ -16,6 +16,15 @@ const suitesOffered: readonly SrtpSuite[] = [
  *  is. */
 export class SrtpLocalKeys {
   readonly #keys = new Map<SrtpSuite, SrtpMasterKey>();
+  #remote: { readonly address: string; readonly port: number } | undefined;
+
+  /** Where the far side is now. Another end than before cannot know how often our numbers have rolled over, so it gets
+   *  new keys, under which they have not (RFC 4568 §7.1.4). */
+  goTo(remote: { readonly address: string; readonly port: number }): void {
+    const { address, port } = this.#remote ?? remote;
+    if (address !== remote.address || port !== remote.port) this.#keys.clear();
+    this.#remote = remote;
+  }
 
   offer(suites: readonly SrtpSuite[] = suitesOffered): LocalCrypto[] {
     return suites.map((suite, index) => ({ tag: index + 1, key: this.#keyOf(suite) }));

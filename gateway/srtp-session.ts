@@ -15,6 +15,8 @@ export class SrtpSession {
   readonly #keys: SrtpKeys;
   readonly #sending: SrtpContext;
   readonly #receiving: SrtpContext;
+  /** Of the peer's key before, until the first packet under the new one: what was on its way is heard. */
+  #receivingBefore: SrtpContext | undefined;
   #rtcpPacket: Uint8Array | undefined;
   /** Packets that were let in, and those that were not. */
   accepted = 0;
@@ -23,27 +25,36 @@ export class SrtpSession {
   forged = 0;
 
   /** After a re-INVITE a direction whose key is the same goes on where it was: rollovers, replay window and the
-   *  counter, which must not begin anew under one key. */
-  constructor(keys: SrtpKeys, before?: SrtpSession) {
+   *  counter, which must not begin anew under one key. A new key takes over the rollovers (RFC 3711 §3.3.1), unless the
+   *  far side has `moved` to another address: who is there now may not know of them (RFC 4568 §7.1.4). */
+  constructor(keys: SrtpKeys, before?: SrtpSession, moved = false) {
     this.#keys = keys;
-    this.#sending =
-      before !== undefined && isSame(before.#keys.send, keys.send)
-        ? before.#sending
-        : createSrtpContext(keys.send);
-    this.#receiving =
-      before !== undefined && isSame(before.#keys.receive, keys.receive)
-        ? before.#receiving
-        : createSrtpContext(keys.receive);
-    this.refused = before?.refused ?? 0;
+    if (before === undefined) {
+      this.#sending = createSrtpContext(keys.send);
+      this.#receiving = createSrtpContext(keys.receive);
+      return;
+    }
+    this.#sending = isSame(before.#keys.send, keys.send)
+      ? before.#sending
+      : createSrtpContext(keys.send, moved ? undefined : before.#sending);
+    const known = isSame(before.#keys.receive, keys.receive);
+    this.#receiving = known ? before.#receiving : createSrtpContext(keys.receive, before.#receiving);
+    this.#receivingBefore = known ? before.#receivingBefore : before.#receiving;
+    this.refused = before.refused;
   }
 
   /** Opens the packet in place; its size, or 0 where it was refused. */
   unprotect(datagram: Uint8Array): number {
-    return this.#note(this.#receiving.unprotect(datagram, datagram.length));
+    const result = this.#receiving.unprotect(datagram, datagram.length);
+    if (this.#receivingBefore === undefined) return this.#note(result);
+    if (typeof result === 'number') this.#receivingBefore = undefined;
+    return this.#note(this.#receivingBefore?.unprotect(datagram, datagram.length) ?? result);
   }
 
   unprotectRtcp(datagram: Uint8Array): number {
-    return this.#note(this.#receiving.unprotectRtcp(datagram, datagram.length));
+    const result = this.#receiving.unprotectRtcp(datagram, datagram.length);
+    if (typeof result === 'number' || this.#receivingBefore === undefined) return this.#note(result);
+    return this.#note(this.#receivingBefore.unprotectRtcp(datagram, datagram.length));
   }
 
   /** In place; 0 where it must not be sent. The array needs room for `srtpGrowthBytesMax` more. */

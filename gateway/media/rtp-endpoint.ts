@@ -251,6 +251,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
    *  and carriers see an unbroken stream. */
   send(nowMs: number): void {
     if (this.#closed || this.#session === undefined) return;
+    if (this.#session.unanswered) return this.#sender.skip(this.#frameTicks);
     if (!this.#sends) return this.#skipFrame(nowMs);
     if (this.#sendDigit(nowMs)) return;
     const { encoder } = this.#coders!;
@@ -321,11 +322,14 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
    *  `RangeError` for a codec that this build does not have. */
   setSession(session: RtpSession, nowMs: number): void {
     const watched = this.#watches;
+    const { address, port } = this.#session?.remote ?? session.remote;
+    const moved = address !== session.remote.address || port !== session.remote.port;
     this.#useCodec(session);
     this.#session = session;
-    this.#srtp = session.srtp && new SrtpSession(session.srtp, this.#srtp);
+    this.#srtp = session.srtp && new SrtpSession(session.srtp, this.#srtp, moved);
     this.#receives = session.direction === 'sendrecv' || session.direction === 'recvonly';
-    this.#sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
+    const sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
+    this.#sends = sends && session.unanswered !== true;
     this.#source.expect(session.remote, session.symmetric);
     this.#rtcpPort = session.remoteRtcp.port;
     if (!watched) this.#watch.expect(nowMs);

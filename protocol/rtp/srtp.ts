@@ -23,14 +23,17 @@ export type SrtpRefusal =
 const sourcesMax = 256;
 const indexesMax = 2 ** 48;
 const rtcpIndexesMax = 2 ** 31;
+const noIndexes: ReadonlyMap<number, number> = new Map();
 
-/** SRTP and SRTCP of one direction under one master key, RFC 3711. RangeError for a key of the wrong length. */
-export function createSrtpContext(key: SrtpMasterKey): SrtpContext {
+/** SRTP and SRTCP of one direction under one master key, RFC 3711. `before` is the context of the key that this one
+ *  takes over from, between the same two ends: the indexes go on where they were. RangeError for a key of the wrong
+ *  length. */
+export function createSrtpContext(key: SrtpMasterKey, before?: SrtpContext): SrtpContext {
   const keys = deriveSessionKeys(key);
   const parameters = srtpSuites[key.suite];
   const transform =
     parameters.cipher === 'gcm' ? new GcmTransform(keys) : new CounterModeTransform(parameters, keys);
-  return new SrtpContext(transform, key.packetsMax ?? indexesMax);
+  return new SrtpContext(transform, key.packetsMax ?? indexesMax, before);
 }
 
 /** Use one for sending and another for receiving. Everything happens in place; nothing that was not authenticated
@@ -40,12 +43,19 @@ export class SrtpContext {
   readonly #packetsMax: number;
   readonly #sources = new Map<number, ReplayWindow>();
   readonly #rtcpSources = new Map<number, ReplayWindow>();
+  /** Highest index of each source under the keys before. */
+  readonly #indexesBefore: ReadonlyMap<number, number>;
+  readonly #rtcpIndexesBefore: ReadonlyMap<number, number>;
   #packets = 0;
   #rtcpPackets = 0;
 
-  constructor(transform: SrtpTransform, packetsMax: number) {
+  constructor(transform: SrtpTransform, packetsMax: number, before?: SrtpContext) {
     this.#transform = transform;
     this.#packetsMax = packetsMax;
+    this.#indexesBefore =
+      before === undefined ? noIndexes : highestIndexes(before.#sources, before.#indexesBefore);
+    this.#rtcpIndexesBefore =
+      before === undefined ? noIndexes : highestIndexes(before.#rtcpSources, before.#rtcpIndexesBefore);
   }
 
   /** Protects `packet[0 … sizeBytes]`, which must be RTP, and returns its new size. 0 where the key has expired or the
@@ -56,7 +66,7 @@ export class SrtpContext {
     const from = payloadOffset(packet, sizeBytes);
     if (from < 0) throw new RangeError('an RTP packet expected');
     const ssrc = readWord(packet, 8) >>> 0;
-    const window = this.#sources.get(ssrc) ?? addSource(this.#sources, ssrc);
+    const window = this.#sources.get(ssrc) ?? addSource(this.#sources, ssrc, this.#indexesBefore.get(ssrc));
     if (window === undefined || this.#packets >= this.#packetsMax) return 0;
     const index = nextIndex(window.highest, (packet[2]! << 8) | packet[3]!);
     if (index >= indexesMax) return 0;
@@ -78,11 +88,27 @@ export class SrtpContext {
     if (from < 0) return 'malformed';
     const ssrc = readWord(packet, 8) >>> 0;
     const known = this.#sources.get(ssrc);
-    const index = estimateIndex(known?.highest, (packet[2]! << 8) | packet[3]!);
+    const sequence = (packet[2]! << 8) | packet[3]!;
+    const highest = known?.highest ?? this.#indexesBefore.get(ssrc);
+    const opened = this.#open(packet, from, sizeBytes, known, estimateIndex(highest, sequence));
+    if (typeof opened === 'number' || known !== undefined || highest === undefined) return opened;
+    // The rollover counter outlives its key (RFC 3711 §3.3.1), but begins anew with a key for another address (RFC 4568
+    // §7.1.4), and with some senders with every key: the tag tells.
+    return this.#open(packet, from, sizeBytes, undefined, sequence);
+  }
+
+  #open(
+    packet: Uint8Array,
+    from: number,
+    sizeBytes: number,
+    known: ReplayWindow | undefined,
+    index: number,
+  ): number | SrtpRefusal {
     const place = index < 0 ? 'late' : (known?.check(index) ?? 'new');
     if (place !== 'new') return place;
     if (known === undefined && this.#sources.size >= sourcesMax) return 'sources';
     if (index >= indexesMax || this.#packets >= this.#packetsMax) return 'expired';
+    const ssrc = readWord(packet, 8) >>> 0;
     const bareBytes = this.#transform.unprotect(
       packet,
       from,
@@ -102,7 +128,8 @@ export class SrtpContext {
     this.#assertRoom(packet, sizeBytes + this.#transform.rtcpGrowthBytes);
     if (sizeBytes < rtcpClearBytes) throw new RangeError('an RTCP packet expected');
     const ssrc = readWord(packet, 4) >>> 0;
-    const window = this.#rtcpSources.get(ssrc) ?? addSource(this.#rtcpSources, ssrc);
+    const window =
+      this.#rtcpSources.get(ssrc) ?? addSource(this.#rtcpSources, ssrc, this.#rtcpIndexesBefore.get(ssrc));
     if (window === undefined || this.#rtcpPackets >= this.#packetsMax) return 0;
     const index = window.highest + 1;
     if (index >= rtcpIndexesMax) return 0;
@@ -137,11 +164,24 @@ export class SrtpContext {
   }
 }
 
-function addSource(sources: Map<number, ReplayWindow>, ssrc: number): ReplayWindow | undefined {
+function addSource(sources: Map<number, ReplayWindow>, ssrc: number, highest = -1): ReplayWindow | undefined {
   if (sources.size >= sourcesMax) return undefined;
   const window = new ReplayWindow();
+  window.highest = highest;
   sources.set(ssrc, window);
   return window;
+}
+
+function highestIndexes(
+  sources: ReadonlyMap<number, ReplayWindow>,
+  before: ReadonlyMap<number, number>,
+): ReadonlyMap<number, number> {
+  const indexes = new Map<number, number>();
+  for (const [ssrc, { highest }] of sources) if (highest >= 0) indexes.set(ssrc, highest);
+  for (const [ssrc, highest] of before) {
+    if (indexes.size < sourcesMax && !indexes.has(ssrc)) indexes.set(ssrc, highest);
+  }
+  return indexes;
 }
 
 /** Behind CSRCs and header extension, which stay readable; -1 for what is no RTP. */

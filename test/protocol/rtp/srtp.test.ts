@@ -427,6 +427,58 @@ describe('SRTP state', () => {
     expect(new Set(sealed).size).toBe(4);
   });
 
+  describe('with a new key in mid-call', () => {
+    const keyNew = randomKey('AEAD_AES_128_GCM', createRandom(77));
+    const numbered = (highest: number) => {
+      const pair = [createSrtpContext(key), createSrtpContext(key)] as const;
+      for (let index = 40_000; index <= highest; index += 10_000)
+        expect(unprotect(pair[1], protect(pair[0], rtpPacket(index & 0xffff)))).toBe(172);
+      return pair;
+    };
+
+    // RFC 3711 §3.3.1; RFC 4568 §7.1.4 where the address is another one, and senders that never keep it.
+    it.each([
+      { sender: 'keeps its rollovers', keeps: true, highest: 150_000, next: 150_001 },
+      { sender: 'keeps them, and rolls over at that moment', keeps: true, highest: 130_000, next: 131_073 },
+      { sender: 'begins at none', keeps: false, highest: 150_000, next: 150_001 },
+      { sender: 'begins at none, and had none', keeps: false, highest: 60_000, next: 60_001 },
+      { sender: 'begins anew, numbers and all', keeps: false, highest: 40_000, next: 9 },
+    ])('hears one that $sender', ({ keeps, highest, next }) => {
+      const [sender, receiver] = numbered(highest);
+      const sending = createSrtpContext(keyNew, keeps ? sender : undefined);
+      const receiving = createSrtpContext(keyNew, receiver);
+      for (let index = next; index < next + 70_000; index += 999) {
+        const packet = protect(sending, rtpPacket(index & 0xffff));
+        expect(unprotect(receiving, packet)).toBe(172);
+        expect(unprotect(receiving, packet)).toBe('replayed');
+      }
+    });
+
+    it('goes on with the indexes of keys before the last one, and of RTCP', () => {
+      const [first] = numbered(150_000);
+      const second = createSrtpContext(keyNew, first);
+      const third = createSrtpContext(key, second);
+      const packet = protect(third, rtpPacket(150_001 & 0xffff));
+      const late = createSrtpContext(key, createSrtpContext(keyNew, numbered(150_000)[1]));
+      expect(unprotect(late, packet)).toBe(172);
+      const report = () => roomy(bytes('80c90001 00000007'));
+      first.protectRtcp(report(), 8);
+      const next = report();
+      createSrtpContext(key, first).protectRtcp(next, 8);
+      expect(hex(next.subarray(8, 12))).toBe('80000001');
+    });
+
+    it('lets no forged packet decide how often a sender has rolled over', () => {
+      const [sender, receiver] = numbered(150_000);
+      const sending = createSrtpContext(keyNew, sender);
+      const receiving = createSrtpContext(keyNew, receiver);
+      const forged = protect(sending, rtpPacket(150_001 & 0xffff));
+      forged[30] = forged[30]! ^ 1;
+      expect(unprotect(receiving, forged)).toBe('forged');
+      expect(unprotect(receiving, protect(sending, rtpPacket(150_002 & 0xffff)))).toBe(172);
+    });
+  });
+
   it('ends with the life of the key', () => {
     const short = { ...key, packetsMax: 3 };
     const [sender, receiver] = [createSrtpContext(short), createSrtpContext(short)];
