@@ -217,8 +217,7 @@ export class Call {
     this.#sip = leg;
     this.#session = session;
     leg.answer();
-    const { stream } = this.endpointIds;
-    if (stream !== undefined) this.#group?.send({ type: 'bridge', a: leg.endpointId, b: stream });
+    this.#bridge();
     before?.end('replaced');
     this.#log.info({ sipCallId: session.sipCallId, codec: leg.codec }, 'caller replaced');
   }
@@ -318,6 +317,8 @@ export class Call {
       address: this.#addresses[attempt],
       limits: this.#context.streamLimits,
     });
+    // The stream keeps still until it answers; joined now, not a word is lost once it has.
+    this.#bridge();
   }
 
   #streamConnected(): void {
@@ -326,13 +327,16 @@ export class Call {
     this.#sip?.ring(this.#earlyMedia);
   }
 
+  #bridge(): void {
+    const { sip, stream } = this.endpointIds;
+    if (stream !== undefined) this.#group?.send({ type: 'bridge', a: sip, b: stream });
+  }
+
   #answered(): void {
     if (!this.#progress.enter('streamAnswered')) return;
     this.answeredMs = this.#context.clock.nowMs();
     this.answeredWallMs = this.#context.clock.wallMs();
     this.#sip?.answer(this.#headers.answer);
-    const { sip, stream } = this.endpointIds;
-    if (stream !== undefined) this.#group?.send({ type: 'bridge', a: sip, b: stream });
     this.#log.info(
       {
         setupMs: this.#sinceStart(),

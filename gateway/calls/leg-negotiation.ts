@@ -75,6 +75,12 @@ export class LegNegotiation {
     return { ...session, ...(this.#addressesKnown ?? guessed) };
   }
 
+  /** The same before our answer is sent: the far side may talk as soon as it has that, and whoever is to listen has to
+   *  know before. */
+  get rtpSessionUnanswered(): RtpSession {
+    return { ...this.rtpSession, unanswered: true };
+  }
+
   /** The first offer came. The answer is written when the port is known. */
   takeOffer(text: string): void {
     const remote = readOffer(text);

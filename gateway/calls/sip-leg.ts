@@ -193,8 +193,9 @@ export class SipLeg {
     switch (event.type) {
       case 'rtpOpened':
         this.#rtp = { port: event.port, rtcpPort: event.rtcpPort };
-        if (!this.#ended) this.#handlers.opened();
-        return;
+        if (this.#ended) return;
+        this.#listen();
+        return this.#handlers.opened();
       case 'rtpFailed':
         this.#rtpState = 'none';
         // Before it is closed, and forgotten: the phone has still to be told.
@@ -309,6 +310,13 @@ export class SipLeg {
 
   #press(digit: LegDigit): void {
     if (this.#digits.report(digit.digit, digit.method, this.#clock.nowMs())) this.#handlers.digit(digit);
+  }
+
+  /** Before anything is answered: whoever reads the 200 talks at once, and the worker may be behind. */
+  #listen(): void {
+    if (this.#negotiation.agreed === undefined) return;
+    const { rtpSessionUnanswered: session } = this.#negotiation;
+    this.#media.send({ type: 'setRtpSession', endpointId: this.endpointId, session });
   }
 
   #startRtp(): void {

@@ -33,6 +33,8 @@ export interface RtpSession {
   readonly ptimeMs: number;
   /** As seen from us. */
   readonly direction: AudioDirection;
+  /** The peer has not been answered: it is heard already, what is to be sent to it waits. */
+  readonly unanswered?: boolean | undefined;
   readonly symmetric: 'off' | 'auto' | 'on';
   /** RTCP comes over the RTP port (RFC 5761). */
   readonly rtcpMux: boolean;

@@ -1,7 +1,9 @@
+import type { Clock } from '../../gateway/clock.ts';
 import { type ConfigInput, defaultConfig } from '../../gateway/config.ts';
 import { type Gateway, type GatewayIo, startGateway } from '../../gateway/gateway.ts';
 import { createLog } from '../../gateway/log.ts';
 import { createInlineMediaPool } from '../../gateway/media/inline-media-pool.ts';
+import type { MediaPool } from '../../gateway/media/media-pool.ts';
 import { type CallOptions, createPhone, type Phone } from '../../gateway/phone/phone.ts';
 import type { CallResult, PhoneCall } from '../../gateway/phone/phone-call.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -39,6 +41,7 @@ export class CallWorld {
     routeTo = '*',
     earlyMedia,
     watching,
+    workerDelayMs = 0,
   }: {
     readonly link?: LinkOptions;
     readonly config?: ConfigInput;
@@ -48,6 +51,8 @@ export class CallWorld {
     readonly routeTo?: string;
     readonly earlyMedia?: boolean;
     readonly watching?: GatewayIo['watching'];
+    /** How far the media worker is behind: so long after it was sent, a command is obeyed. */
+    readonly workerDelayMs?: number;
   } = {}): Promise<CallWorld> {
     const clock = new FakeClock();
     const network = new MemoryNetwork(clock, link);
@@ -83,8 +88,10 @@ export class CallWorld {
           pretty: false,
           destination: { write: (line) => log.push(JSON.parse(line)) },
         }),
-        createMediaPool: (settings) =>
-          createInlineMediaPool({ ...settings, clock, network, openStreamSocket: server.open }),
+        createMediaPool: (settings) => {
+          const pool = createInlineMediaPool({ ...settings, clock, network, openStreamSocket: server.open });
+          return workerDelayMs === 0 ? pool : behindPool(pool, clock, workerDelayMs);
+        },
         localAddressFor: async () => address,
         ...(watching && { watching }),
       },
@@ -132,4 +139,19 @@ export class CallWorld {
     await this.clock.advance(5_000);
     await closing;
   }
+}
+
+/** A pool whose worker obeys each command `delayMs` late, in order. */
+function behindPool(pool: MediaPool, clock: Clock, delayMs: number): MediaPool {
+  const open: MediaPool['openGroup'] = (...options) => {
+    const group = pool.openGroup(...options);
+    return {
+      worker: group.worker,
+      send: (command) => void clock.after(delayMs, () => group.send(command)),
+      release: () => void clock.after(delayMs, () => group.release()),
+    };
+  };
+  return new Proxy(pool, {
+    get: (target, name) => (name === 'openGroup' ? open : Reflect.get(target, name, target)),
+  });
 }
