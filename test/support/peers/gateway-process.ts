@@ -17,6 +17,7 @@ export interface GatewayProcess {
   readonly udp: string;
   readonly tcp: string;
   readonly http: string;
+  readonly pid: number;
   /** What it logged so far. */
   readonly log: string;
   calls(): Promise<CallSummary[]>;
@@ -113,6 +114,7 @@ function questions(listening: Listening, gateway: Running): GatewayProcess {
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   return {
     ...listening,
+    pid: gateway.pid,
     get log() {
       return gateway.stderr;
     },
