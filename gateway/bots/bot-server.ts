@@ -1,0 +1,287 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { sampleRatesHz } from '../../codecs/resampler.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { BotCall } from './bot-call.ts';
+import { BotCallSession, type BotConnection } from './bot-call-session.ts';
+import { readConnect } from './bot-connect.ts';
+import { BotError } from './bot-error.ts';
+
+/** The customer's side of the stream protocol, for bots in JavaScript and TypeScript: `callwire/bot`. */
+
+export { VoiceActivity, type VoiceActivityOptions } from '../../codecs/vad.ts';
+export type { EventMessage } from '../../protocol/stream/message-schemas.ts';
+export type { BotCall, BotCallState, ClearReport, MarkReport } from './bot-call.ts';
+export type { BotCallEnd, BotCallEventName, BotCallEvents, BotCallListener } from './bot-call-events.ts';
+export type { BotCallInfo } from './bot-connect.ts';
+export { BotError, type BotErrorCode } from './bot-error.ts';
+export type { DigitWish } from './digit-reader.ts';
+export type { PcmChunk, PlayableAudio } from './outgoing-audio.ts';
+
+export interface BotServerOptions {
+  /** Called with each call, which waits for `answer`, `busy` or `reject`, here or later (the gateway gives up after
+   *  10 s). What it throws or rejects with goes to `onError` and ends the call. */
+  readonly onCall: (call: BotCall) => void | Promise<void>;
+  /** Where to listen; 0 lets the system choose. Left out with `server`. */
+  readonly port?: number;
+  /** Default 127.0.0.1: who is to be reached from elsewhere says so. */
+  readonly host?: string;
+  /** Serves upgrades of this HTTP or HTTPS server, which stays its owner's to start and to close. */
+  readonly server?: Server | TlsServer;
+  /** The only path served, such as `/calls`. Default: all. */
+  readonly path?: string;
+  /** Hz, one of 8000, 16000, 24000, 44100, 48000, 96000: what the bot hears and plays, converted where the stream has
+   *  another. Default: the stream's own. */
+  readonly sampleRate?: number;
+  /** Hz, where `connect` names none. Default 8000. */
+  readonly sampleRateAssumed?: number;
+  /** Asked for by `answer` where the gateway offers them. Default: all. */
+  readonly extensions?: 'all' | readonly string[];
+  /** Whether to serve this upgrade: checks a token, a path, a certificate. Refused with 401. Default: all. */
+  readonly accept?: (request: IncomingMessage) => boolean;
+  /** How far ahead of what is heard audio is sent. Default 2000. */
+  readonly playAheadMs?: number;
+  /** A call on which nothing was sent for so long gets a heartbeat. Default 15 000. */
+  readonly heartbeatMs?: number;
+  /** What the bot's own code threw, and gateways that break the protocol (`BotError`). Default: to standard error. */
+  readonly onError?: (error: unknown, call: BotCall | undefined) => void;
+  readonly clock?: Clock;
+}
+
+export interface BotServer {
+  /** `ws://127.0.0.1:9000/calls`; of a server that does not listen yet an error. */
+  readonly url: string;
+  readonly port: number;
+  /** Calls on the line, also those that are not answered yet. */
+  readonly calls: ReadonlySet<BotCall>;
+  /** Ends every call with 1001 and, unless it was given, closes the server. */
+  close(): Promise<void>;
+}
+
+const handshakeTimeoutMs = 10_000;
+const pingIntervalMs = 20_000;
+const closeTimeoutMs = 1_000;
+const messageBytesMax = 1 << 20;
+/** A gateway that stops reading must not fill our memory: a second of audio at the highest rate waits at most. */
+const bufferedBytesMax = 192_000;
+
+/** Resolves when it listens; rejects with the system's error where it cannot, with a `BotError` for bad options. */
+export async function createBotServer(options: BotServerOptions): Promise<BotServer> {
+  checkOptions(options);
+  const server = options.server ?? createServer((_request, response) => response.writeHead(426).end());
+  const bots = new RunningBotServer(options, server);
+  if (options.server === undefined) await bots.listen(options.port ?? 0, options.host ?? '127.0.0.1');
+  return bots;
+}
+
+function checkOptions({ port, server, path, sampleRate, onCall }: BotServerOptions): void {
+  const refuse = (message: string): never => {
+    throw new BotError('bad-argument', message);
+  };
+  if (typeof onCall !== 'function') refuse(`onCall must be a function, got ${typeof onCall}`);
+  if ((port === undefined) === (server === undefined)) refuse('give either port or server');
+  if (path !== undefined && !path.startsWith('/')) refuse(`path must begin with /, got '${path}'`);
+  if (sampleRate !== undefined && !sampleRatesHz.some((known) => known === sampleRate))
+    refuse(`sampleRate must be one of ${sampleRatesHz.join(', ')}, got ${sampleRate}`);
+}
+
+class RunningBotServer implements BotServer {
+  readonly calls = new Set<BotCall>();
+  readonly #options: BotServerOptions;
+  readonly #server: Server | TlsServer;
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: messageBytesMax,
+    perMessageDeflate: false,
+  });
+  readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    this.#upgraded(request, socket, head);
+
+  constructor(options: BotServerOptions, server: Server | TlsServer) {
+    this.#options = options;
+    this.#server = server;
+    server.on('upgrade', this.#upgrade);
+  }
+
+  async listen(port: number, host: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    this.#server.on('error', (error) => this.#report(error, undefined));
+  }
+
+  get url(): string {
+    const { address, port } = this.#address;
+    const host = address.includes(':') ? `[${address}]` : address;
+    const scheme = 'setSecureContext' in this.#server ? 'wss' : 'ws';
+    return `${scheme}://${host}:${port}${this.#options.path ?? '/'}`;
+  }
+
+  get port(): number {
+    return this.#address.port;
+  }
+
+  get #address(): AddressInfo {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string')
+      throw new BotError('bad-argument', 'the server does not listen on a port');
+    return address;
+  }
+
+  async close(): Promise<void> {
+    this.#server.off('upgrade', this.#upgrade);
+    const { clients } = this.#sockets;
+    const closed = [...clients].map(
+      (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+    );
+    for (const socket of clients) socket.close(1001, 'SHUTDOWN');
+    const limit = setTimeout(() => {
+      for (const socket of clients) socket.terminate();
+    }, closeTimeoutMs);
+    await Promise.all(closed);
+    clearTimeout(limit);
+    if (this.#options.server !== undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      // Whoever connected and said nothing.
+      this.#server.closeAllConnections();
+    });
+  }
+
+  #upgraded(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { path, accept } = this.#options;
+    if (path !== undefined && request.url?.split('?')[0] !== path) {
+      // Others may serve other paths of a server that was given to us.
+      if (this.#server.listenerCount('upgrade') === 1) refuseUpgrade(socket, '404 Not Found');
+      return;
+    }
+    if (accept !== undefined && !this.#accepts(accept, request))
+      return refuseUpgrade(socket, '401 Unauthorized');
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#connected(webSocket));
+  }
+
+  #accepts(accept: (request: IncomingMessage) => boolean, request: IncomingMessage): boolean {
+    try {
+      return accept(request);
+    } catch (error) {
+      this.#report(error, undefined);
+      return false;
+    }
+  }
+
+  #connected(socket: WebSocket): void {
+    const { clock = systemClock } = this.#options;
+    let call: BotCallSession | undefined;
+    // For `connect`, and where the bot refused for the gateway to close.
+    const limit = clock.after(handshakeTimeoutMs, () => {
+      if (call === undefined || call.state === 'refused') socket.close(1002, 'handshake timeout');
+    });
+    const stopWatching = watch(socket, clock);
+    socket.on('message', (data: RawData, isBinary: boolean) => {
+      const bytes = data as Buffer;
+      if (isBinary) call?.receiveAudio(bytes);
+      else if (call !== undefined) call.receiveText(bytes.toString());
+      else call = this.#begin(socket, bytes.toString());
+    });
+    // A broken frame closes the socket by itself; without a listener it would end the process.
+    socket.on('error', () => {});
+    socket.on('close', (code, reason) => {
+      limit.cancel();
+      stopWatching();
+      if (call === undefined) return;
+      this.calls.delete(call);
+      call.end({ code, reason: reason.toString() });
+    });
+  }
+
+  #begin(socket: WebSocket, text: string): BotCallSession | undefined {
+    const { onCall, sampleRateAssumed = 8_000, clock = systemClock } = this.#options;
+    const { sampleRate, extensions = 'all', playAheadMs = 2_000, heartbeatMs = 15_000 } = this.#options;
+    let call: BotCallSession;
+    try {
+      const info = readConnect(text, sampleRateAssumed);
+      const failed = (error: unknown): void => {
+        this.#report(error, call);
+        if (call.state === 'ringing') call.reject();
+        else connection.close(1011, 'ERROR');
+      };
+      const connection = connectionOf(socket);
+      call = new BotCallSession({
+        info,
+        connection,
+        clock,
+        sampleRate,
+        extensions,
+        playAheadMs,
+        heartbeatMs,
+        failed,
+      });
+      this.calls.add(call);
+      callGuarded(() => onCall(call), failed);
+      return call;
+    } catch (error) {
+      this.#report(error, undefined);
+      socket.close(1002, 'expected connect');
+      return undefined;
+    }
+  }
+
+  #report(error: unknown, call: BotCall | undefined): void {
+    const { onError } = this.#options;
+    if (onError !== undefined) onError(error, call);
+    else console.error(call === undefined ? 'bot:' : `bot, call ${call.callId}:`, error);
+  }
+}
+
+function callGuarded(run: () => void | Promise<void>, failed: (error: unknown) => void): void {
+  try {
+    Promise.resolve(run()).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function connectionOf(socket: WebSocket): BotConnection {
+  const isOpen = () => socket.readyState === socket.OPEN;
+  // Without a callback a failed write would be thrown.
+  const ignore = () => {};
+  return {
+    sendText: (text) => {
+      if (isOpen()) socket.send(text, ignore);
+    },
+    sendAudio: (pcm) => {
+      if (isOpen()) socket.send(pcm, ignore);
+    },
+    hasRoom: () => socket.bufferedAmount < bufferedBytesMax,
+    close: (code, reason) => socket.close(code, reason),
+  };
+}
+
+/** Drops a gateway that is gone without a word. */
+function watch(socket: WebSocket, clock: Clock): () => void {
+  let alive = true;
+  let timer = { cancel: () => {} };
+  socket.on('pong', () => {
+    alive = true;
+  });
+  const look = (): void => {
+    if (!alive) return socket.terminate();
+    alive = false;
+    socket.ping(() => {});
+    timer = clock.after(pingIntervalMs, look);
+  };
+  timer = clock.after(pingIntervalMs, look);
+  return () => timer.cancel();
+}
+
+function refuseUpgrade(socket: Duplex, status: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
