@@ -252,7 +252,6 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   send(nowMs: number): void {
     if (this.#closed || this.#session === undefined) return;
     if (this.#session.unanswered) return this.#sender.skip(this.#frameTicks);
-    if (this.#session.unanswered) return this.#sender.skip(this.#frameTicks);
     if (!this.#sends) return this.#skipFrame(nowMs);
     if (this.#sendDigit(nowMs)) return;
     const { encoder } = this.#coders!;
