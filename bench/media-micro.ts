@@ -66,8 +66,16 @@ function openCall(pool: ReturnType<typeof createMediaPool>, order: Order, index:
           url: `${order.url}?call=${index}`,
           address: undefined,
           headers: {},
-          connectMessage: '{"command":"connect"}',
-          sampleRateHz: order.sampleRateHz,
+          connect: {
+            callId: `${index}`,
+            applicationKey: '',
+            sampleRateHz: order.sampleRateHz,
+            callHeaders: [],
+            from: '',
+            to: '',
+            direction: 'inbound',
+            sipHeaders: {},
+          },
           limits: {
             connectTimeoutMs: 5000,
             answerTimeoutMs: 5000,

@@ -1,6 +1,5 @@
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import type { SipHeader } from '../../protocol/sip/message.ts';
-import { buildConnectMessage } from '../../protocol/stream/sinch.ts';
 import { type ConnectStream, maxDurationSecondsMax } from '../../protocol/svaml/connect-stream.ts';
 import type { Log } from '../log.ts';
 import type { EndpointId, MediaEvent } from '../media/media-messages.ts';
@@ -302,7 +301,8 @@ export class Call {
       },
     });
     this.#stream.open({
-      connectMessage: buildConnectMessage({
+      dialect: action.streamingOptions.dialect,
+      connect: {
         callId,
         applicationKey: this.#context.applicationKey,
         sampleRateHz: action.streamingOptions.sampleRate,
@@ -311,7 +311,7 @@ export class Call {
         to: party.to,
         direction: 'inbound',
         sipHeaders: party.sipHeaders,
-      }),
+      },
       frameMs: action.streamingOptions.frameMs,
       headers: action.authorization === undefined ? {} : { Authorization: action.authorization },
       address: this.#addresses[attempt],

@@ -1,4 +1,4 @@
-import { streamCloses } from '../../protocol/stream/messages.ts';
+import { type StreamConnect, type StreamDialectName, streamCloses } from '../../protocol/stream/messages.ts';
 import type { MediaEvent, StreamCounters, StreamEnd, StreamLimits } from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
 import { type EndReason, endReasons } from './end-reason.ts';
@@ -40,7 +40,8 @@ export class StreamLeg {
 
   /** `address`: the literal address that the endpoint guard approved, undefined for trusted endpoints. */
   open(options: {
-    readonly connectMessage: string;
+    readonly dialect: StreamDialectName;
+    readonly connect: StreamConnect;
     readonly headers: Readonly<Record<string, string>>;
     readonly frameMs: number;
     readonly address: string | undefined;
@@ -51,7 +52,6 @@ export class StreamLeg {
       type: 'openStream',
       endpointId: this.endpointId,
       url: this.endpoint,
-      sampleRateHz: this.sampleRateHz,
       ...options,
     });
   }

@@ -2,10 +2,14 @@ import type { CodecName } from '../../codecs/codec.ts';
 import type { DigitMethod } from '../../protocol/digit-merger.ts';
 import type { LegQuality } from '../../protocol/rtp/quality.ts';
 import type { SrtpMasterKey } from '../../protocol/rtp/srtp-keys.ts';
+import type { StreamConnect, StreamDialectName } from '../../protocol/stream/messages.ts';
+import type { UnitCommand, UnitEvent } from './unit-messages.ts';
+
+export type { MixerMode } from './unit-messages.ts';
 
 /** What crosses the threads: commands from the control plane to a media worker, events back. Plain data only.
- *  Audio never does. An *endpoint* is one audio source and one audio sink in a worker; the control plane names
- *  it, and every event names it back. */
+ *  Audio does not cross but to be played or recorded (`unit-messages.ts`). An *endpoint* is one audio source and one
+ *  audio sink in a worker; the control plane names it, and every event names it back. */
 export type EndpointId = string;
 
 export type AudioDirection = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
@@ -56,6 +60,7 @@ export interface StreamLimits {
 }
 
 export type MediaCommand =
+  | UnitCommand
   /** Binds an RTP port (even, in the worker's share of the range) and, unless `rtcpMux`, the odd one above it. */
   | {
       readonly type: 'openRtp';
@@ -68,7 +73,7 @@ export type MediaCommand =
   | { readonly type: 'setRtpSession'; readonly endpointId: EndpointId; readonly session: RtpSession }
   /** Sends RTCP BYE and frees the ports. Answered with `rtpClosed`. */
   | { readonly type: 'closeRtp'; readonly endpointId: EndpointId }
-  /** Opens the WebSocket and sends `connectMessage` the moment it is open. */
+  /** Opens the connection; the dialect's opening is sent the moment it is open. */
   | {
       readonly type: 'openStream';
       readonly endpointId: EndpointId;
@@ -76,8 +81,10 @@ export type MediaCommand =
       /** Literal address to connect to (the one the SSRF guard approved); undefined resolves the host. */
       readonly address: string | undefined;
       readonly headers: Readonly<Record<string, string>>;
-      readonly connectMessage: string;
-      readonly sampleRateHz: number;
+      /** Default `sinch`. */
+      readonly dialect?: StreamDialectName;
+      /** What the server is told about the call; its `sampleRateHz` is that of the audio. */
+      readonly connect: StreamConnect;
       /** Audio in each message that we send; default 20. */
       readonly frameMs?: number;
       readonly limits: StreamLimits;
@@ -171,6 +178,7 @@ export interface StreamCounters {
 }
 
 export type MediaEvent =
+  | UnitEvent
   | {
       readonly type: 'rtpOpened';
       readonly endpointId: EndpointId;

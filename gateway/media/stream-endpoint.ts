@@ -1,7 +1,12 @@
 import { createResampler, type Resampler } from '../../codecs/resampler.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
-import { type StreamCommand, streamCloses, streamFrameMs } from '../../protocol/stream/messages.ts';
-import { sinch } from '../../protocol/stream/sinch.ts';
+import { dialectNamed } from '../../protocol/stream/dialects.ts';
+import {
+  type DialectSession,
+  type StreamCommand,
+  streamCloses,
+  streamFrameMs,
+} from '../../protocol/stream/messages.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
 import type {
@@ -39,6 +44,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   readonly endpointId: EndpointId;
   readonly #command: OpenStream;
   readonly #options: StreamEndpointOptions;
+  readonly #session: DialectSession;
   readonly #socket: StreamSocket;
   #state: 'connecting' | 'waiting' | 'replied' | 'answered' | 'over' = 'connecting';
   #timer: Timer | undefined;
@@ -81,7 +87,8 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     this.#command = command;
     this.endpointId = command.endpointId;
     this.#frameMs = command.frameMs ?? streamFrameMs;
-    this.#messageSamples = (command.sampleRateHz * this.#frameMs) / 1000;
+    this.#session = dialectNamed(command.dialect ?? 'sinch').createSession(command.connect);
+    this.#messageSamples = (this.#session.sampleRateHz * this.#frameMs) / 1000;
     const guarded = (run: () => void) => this.#guarded(run);
     this.#socket = options.open(
       {
@@ -91,7 +98,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
         connectTimeoutMs: command.limits.connectTimeoutMs,
         binaryBytesMax: command.limits.bufferBytes,
         audioSamples: this.#messageSamples,
-        sampleRateHz: command.sampleRateHz,
+        sampleRateHz: this.#session.sampleRateHz,
       },
       {
         opened: () => guarded(() => this.#opened()),
@@ -107,7 +114,9 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #opened(): void {
     if (this.#state !== 'connecting') return;
     this.#state = 'waiting';
-    this.#socket.sendText(this.#command.connectMessage);
+    for (const message of this.#session.opening()) {
+      if (typeof message === 'string') this.#socket.sendText(message);
+    }
     this.#emit({ type: 'streamConnected', endpointId: this.endpointId });
     this.#timer = this.#options.clock.after(this.#command.limits.answerTimeoutMs, () =>
       this.#giveUp({ cause: 'answerTimeout' }, streamCloses.answerTimeout),
@@ -119,16 +128,16 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     this.#receivedMs = this.#options.clock.nowMs();
     this.#messagesReceived++;
     this.#bytesReceived += text.length;
-    let command: StreamCommand;
+    let commands: readonly StreamCommand[];
     try {
-      command = sinch.parseCommand(text);
+      commands = this.#session.receiveText(text);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#messagesInvalid++;
       this.#notice(error.code, error.message);
       return;
     }
-    this.#obey(command);
+    for (const command of commands) this.#obey(command);
   }
 
   #obey(command: StreamCommand): void {
@@ -139,8 +148,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
         return this.#reply(command.command);
       case 'clear':
         return this.#clear();
-      case 'heartbeat':
-        return;
+      default:
     }
   }
 
@@ -272,7 +280,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     }
     if (this.#sinks.length > 0) return;
     this.#unrouted ??= new PlayoutBuffer({
-      sampleRateHz: this.#command.sampleRateHz,
+      sampleRateHz: this.#session.sampleRateHz,
       sizeBytesMax: this.#bufferBytes,
     });
     this.#unrouted.push(bytes, offset, sizeBytes);
@@ -288,7 +296,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   // ---- Patch bay ---------------------------------------------------------------------------------------------
 
   addSink(sink: AudioSink): void {
-    sink.plug({ sampleRateHz: this.#command.sampleRateHz, queueBytesMax: this.#bufferBytes });
+    sink.plug({ sampleRateHz: this.#session.sampleRateHz, queueBytesMax: this.#bufferBytes });
     this.#sinks = [...this.#sinks, sink];
     const unrouted = this.#unrouted;
     if (unrouted === undefined) return;
@@ -306,7 +314,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   }
 
   plug({ sampleRateHz }: AudioFormat): void {
-    this.#resampler = createResampler(sampleRateHz, this.#command.sampleRateHz);
+    this.#resampler = createResampler(sampleRateHz, this.#session.sampleRateHz);
     this.#phoneSamples = (sampleRateHz * this.#frameMs) / 1000;
     this.#phoneSamplesTaken = 0;
     this.#messageFilled = 0;

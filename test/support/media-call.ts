@@ -1,6 +1,7 @@
 import { createInlineMediaPool } from '../../gateway/media/inline-media-pool.ts';
 import type { MediaEvent, RtpSession } from '../../gateway/media/media-messages.ts';
 import type { MediaGroup, MediaPool } from '../../gateway/media/media-pool.ts';
+import type { StreamConnect, StreamDialectName } from '../../protocol/stream/messages.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type LinkOptions, MemoryNetwork } from './memory-network.ts';
 import { type MemoryStream, MemoryStreamServer } from './memory-stream.ts';
@@ -29,6 +30,20 @@ export function createMediaWorld({ link, rtpTimeoutMs = 0, ports = [0, 0] }: Med
 
 export type MediaWorld = ReturnType<typeof createMediaWorld>;
 
+/** The call that servers are told about. */
+export function connectOf(sampleRateHz: number): StreamConnect {
+  return {
+    callId: 'call',
+    applicationKey: 'app',
+    sampleRateHz,
+    callHeaders: [],
+    from: 'alice',
+    to: 'bot',
+    direction: 'inbound',
+    sipHeaders: {},
+  };
+}
+
 /** Commands and events of one call, without a control plane. */
 export class MediaCall {
   readonly group: MediaGroup;
@@ -54,15 +69,21 @@ export class MediaCall {
     this.group.send({ type: 'openRtp', endpointId: this.rtpId, address, rtcpMux });
   }
 
-  openStream({ sampleRateHz = 16_000, frameMs = 20, url = 'ws://stream.test/', limits = {} } = {}): void {
+  openStream({
+    sampleRateHz = 16_000,
+    frameMs = 20,
+    url = 'ws://stream.test/',
+    dialect = 'sinch' as StreamDialectName,
+    limits = {},
+  } = {}): void {
     this.group.send({
       type: 'openStream',
       endpointId: this.streamId,
       url,
       address: undefined,
       headers: {},
-      connectMessage: '{"command":"connect"}',
-      sampleRateHz,
+      dialect,
+      connect: connectOf(sampleRateHz),
       frameMs,
       limits: {
         connectTimeoutMs: 5000,

@@ -4,6 +4,7 @@ import type { MediaEvent } from '../../../gateway/media/media-messages.ts';
 import { portShare, RtpPorts } from '../../../gateway/media/rtp-ports.ts';
 import type { StreamSocketHandlers } from '../../../gateway/media/stream-socket.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
+import { connectOf } from '../../support/media-call.ts';
 import { MemoryNetwork } from '../../support/memory-network.ts';
 
 /** A core whose stream sockets are in the hand of the test, and throw when `broken`. */
@@ -50,8 +51,7 @@ async function startCall(
     url: 'ws://stream.test/',
     address: undefined,
     headers: {},
-    connectMessage: '{}',
-    sampleRateHz: 8000,
+    connect: connectOf(8000),
     limits: { connectTimeoutMs: 5000, answerTimeoutMs: 5000, idleTimeoutMs: 60_000, bufferBytes: 5_000_000 },
   });
   await settle();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createMediaWorld, MediaCall, startMediaCall } from '../../support/media-call.ts';
+import { buildConnectMessage } from '../../../protocol/stream/sinch.ts';
+import { connectOf, createMediaWorld, MediaCall, startMediaCall } from '../../support/media-call.ts';
 import type { MemoryStreamBehaviour } from '../../support/memory-stream.ts';
 
 function bytesOf(samples: Int16Array): Uint8Array {
@@ -20,7 +21,7 @@ async function startSilent(limits: object = {}) {
 describe('the conversation', () => {
   it('begins with connect and nothing else', async () => {
     const { call, stream } = await startSilent();
-    expect(stream.texts).toEqual(['{"command":"connect"}']);
+    expect(stream.texts).toEqual([buildConnectMessage(connectOf(8000))]);
     expect(call.event('streamConnected')).toBeDefined();
     expect(stream.options).toMatchObject({
       binaryBytesMax: 5_000_000,

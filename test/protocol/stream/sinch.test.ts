@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../../protocol/protocol-error.ts';
 import { streamCloses, streamSampleRatesHz } from '../../../protocol/stream/messages.ts';
-import { sinch } from '../../../protocol/stream/sinch.ts';
+import { buildConnectMessage, sinch } from '../../../protocol/stream/sinch.ts';
 
 const connect = {
   callId: 'gw-1.17',
@@ -17,7 +17,7 @@ const connect = {
 
 describe('connect', () => {
   it('says the same facts in all three published spellings', () => {
-    expect(JSON.parse(sinch.buildConnectMessage(connect))).toEqual({
+    expect(JSON.parse(buildConnectMessage(connect))).toEqual({
       command: 'connect',
       version: 1,
       callId: 'gw-1.17',
@@ -29,7 +29,7 @@ describe('connect', () => {
       to: 'echo',
       direction: 'inbound',
       sipHeaders: { 'X-Ticket': 'INC-4815' },
-      extensions: [],
+      extensions: ['mark', 'dtmf', 'flow', 'hold', 'stats', 'control'],
       applicationId: 'app-key',
       headers: { foo: 'bar' },
       CallId: 'gw-1.17',
@@ -45,27 +45,39 @@ describe('connect', () => {
       { key: 'Token', value: 'new' },
       { key: '__proto__', value: 'plain' },
     ];
-    const text = sinch.buildConnectMessage({ ...connect, callHeaders });
+    const text = buildConnectMessage({ ...connect, callHeaders });
     expect(text).toContain('"callHeaders":{"Token":"new","token":"other","__proto__":"plain"}');
   });
 
   it('has no headers where there are none', () => {
-    const message = JSON.parse(sinch.buildConnectMessage({ ...connect, callHeaders: [], sipHeaders: {} }));
+    const message = JSON.parse(buildConnectMessage({ ...connect, callHeaders: [], sipHeaders: {} }));
     expect([message.callHeaders, message.Headers, message.sipHeaders]).toEqual([{}, {}, {}]);
   });
 });
 
 describe('commands from the server', () => {
   it.each([
-    ['{"command":"answer"}', { command: 'answer', extensions: [] }],
-    ['{"command":"answer","extensions":["mark",7]}', { command: 'answer', extensions: [] }],
-    ['{"command":"answer","extensions":"mark"}', { command: 'answer', extensions: [] }],
+    ['{"command":"answer"}', { command: 'answer' }],
+    ['{"command":"answer","extensions":["mark",7]}', { command: 'answer' }],
+    ['{"command":"answer","extensions":"mark"}', { command: 'answer' }],
     ['{"command":"busy","why":"lunch"}', { command: 'busy' }],
     [' {"version":1, "command":"reject"}\n', { command: 'reject' }],
     ['{"command":"clear"}', { command: 'clear' }],
     ['{"command":"heartbeat"}', { command: 'heartbeat' }],
+    ['{"command":"mark","name":"end of greeting"}', { command: 'mark', name: 'end of greeting' }],
+    ['{"command":"pause"}', { command: 'pause' }],
+    ['{"command":"continue"}', { command: 'continue' }],
+    ['{"command":"dtmf","digits":"1w*#D"}', { command: 'dtmf', digits: '1w*#D' }],
+    ['{"command":"hangup"}', { command: 'hangup', reason: undefined }],
+    ['{"command":"hangup","reason":"done"}', { command: 'hangup', reason: 'done' }],
+    ['{"command":"transfer","to":"sip:x@y"}', { command: 'transfer', to: 'sip:x@y', headers: undefined }],
+    [
+      '{"command":"transfer","to":"+461","headers":{"X-A":"1"}}',
+      { command: 'transfer', to: '+461', headers: { 'X-A': '1' } },
+    ],
+    ['{"command":"status"}', { command: 'status' }],
   ])('understands %s', (text, command) => {
-    expect(sinch.parseCommand(text)).toEqual(command);
+    expect(parse(text)).toEqual([command]);
   });
 
   it.each([
@@ -79,16 +91,23 @@ describe('commands from the server', () => {
     [
       '{"command":"toString"}',
       'unknown-command',
-      '"command" must be one of answer, busy, reject, clear, heartbeat, got "toString"',
+      '"command" must be one of answer, busy, reject, clear, heartbeat, mark, pause, continue, dtmf, hangup, transfer, status, got "toString"',
+    ],
+    ['{"command":"mark"}', 'bad-field', '"name" must be text of 1 to 256 characters, got undefined'],
+    ['{"command":"dtmf","digits":"12x"}', 'bad-field', '"digits" must be of 0-9 * # A-D and w, got others'],
+    [
+      '{"command":"transfer","to":"x","headers":["a"]}',
+      'bad-field',
+      '"headers" must be an object of at most 32 texts, got an array',
     ],
   ])('describes what is wrong with %j', (text, code, message) => {
-    const error = caught(() => sinch.parseCommand(text));
+    const error = caught(() => parse(text));
     expect(error).toBeInstanceOf(ProtocolError);
     expect(error).toMatchObject({ code, message });
   });
 
   it('never quotes more than forty characters of a message', () => {
-    expect((caught(() => sinch.parseCommand('x'.repeat(60_000))) as Error).message.length).toBeLessThan(100);
+    expect((caught(() => parse('x'.repeat(60_000))) as Error).message.length).toBeLessThan(100);
   });
 
   it('throws nothing but ProtocolError, whatever comes', () => {
@@ -99,12 +118,12 @@ describe('commands from the server', () => {
     );
     fc.assert(
       fc.property(text, (candidate) => {
-        const error = caught(() => sinch.parseCommand(candidate));
+        const error = caught(() => parse(candidate));
         return error === undefined || error instanceof ProtocolError;
       }),
       { seed: 5, numRuns: 500 },
     );
-    expect(caught(() => sinch.parseCommand('['.repeat(65_000)))).toBeInstanceOf(ProtocolError);
+    expect(caught(() => parse('['.repeat(65_000)))).toBeInstanceOf(ProtocolError);
   });
 });
 
@@ -128,6 +147,33 @@ it('has every close code and reason of the contract', () => {
   ]);
   expect(streamSampleRatesHz).toEqual([8000, 16000, 24000, 44100, 48000, 96000]);
 });
+
+describe('events to the server', () => {
+  const cleared = { event: 'cleared', playedMs: 20, droppedMs: 40 } as const;
+  const error = { event: 'error', code: 'bad-json', message: 'x' } as const;
+
+  it('are none where the answer asked for none', () => {
+    const session = sinch.createSession(connect);
+    session.receiveText('{"command":"answer"}');
+    expect([session.tell(cleared), session.tell(error), session.tell({ event: 'hold' })]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('are those that the answer asked for, and errors', () => {
+    const session = sinch.createSession(connect);
+    session.receiveText('{"command":"answer","extensions":["mark","nonsense"]}');
+    expect(session.tell(cleared)).toBe('{"event":"cleared","playedMs":20,"droppedMs":40}');
+    expect(session.tell(error)).toBe('{"event":"error","code":"bad-json","message":"x"}');
+    expect(session.tell({ event: 'hold' })).toBeUndefined();
+  });
+});
+
+function parse(text: string) {
+  return sinch.createSession(connect).receiveText(text);
+}
 
 function caught(run: () => unknown): unknown {
   try {
