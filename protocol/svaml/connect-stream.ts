@@ -13,6 +13,17 @@ export const streamSampleRatesHz = [8000, 16000, 24000, 44100, 48000, 96000] as 
 
 export const maxDurationSecondsMax = 14_400;
 
+/** Which vendor's messages a stream server may speak. */
+export const streamDialects = [
+  'sinch',
+  'twilio',
+  'vonage',
+  'telnyx',
+  'asterisk',
+  'jambonz',
+  'audiosocket',
+] as const;
+
 /** Keys and values together, in UTF-8. */
 const callHeadersBytesMax = 1_024;
 
@@ -41,9 +52,8 @@ export const connectStreamSchema = Type.Object(
           description:
             'Audio in each message to the server, in ms. Longer messages cost less CPU, here and there, and come later.',
         }),
-        dialect: Type.Enum(['sinch'], {
+        dialect: Type.Enum([...streamDialects], {
           default: 'sinch',
-          later: ['twilio', 'vonage', 'telnyx', 'asterisk', 'jambonz', 'audiosocket'],
           description: 'Which messages the server speaks.',
         }),
         fallbackEndpoints: Type.Array(Type.String(streamUrl), {
@@ -52,6 +62,64 @@ export const connectStreamSchema = Type.Object(
           expected: 'a list of at most 8 URLs',
           description: 'Tried in order where the endpoint cannot be reached.',
         }),
+        maxBufferMs: Type.Optional(
+          Type.Integer({
+            minimum: 40,
+            maximum: 600_000,
+            description:
+              'Audio waiting to be played at most; the oldest is dropped. Default: stream.bufferBytes.',
+          }),
+        ),
+        prebufferMs: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 5_000,
+            description: 'Audio that must have come before the first of it is played. Default: 0.',
+          }),
+        ),
+        resumeSeconds: Type.Optional(
+          Type.Number({
+            minimum: 0,
+            maximum: 300,
+            description: 'So long a lost connection is tried again before the call ends. Default: 0.',
+          }),
+        ),
+        signing: Type.Optional(
+          Type.Object(
+            {
+              secret: Type.Optional(
+                Type.String({
+                  minLength: 8,
+                  maxLength: 1_024,
+                  secret: true,
+                  expected: 'text of 8 to 1024 characters',
+                  description: "Key of the HMAC. Default: the application's secret.",
+                }),
+              ),
+              in: Type.Enum(['header', 'query'], {
+                default: 'header',
+                description: 'Where the token stands: the Authorization header, or `token` in the query.',
+              }),
+            },
+            { description: 'Signs the upgrade, so that the server knows who connects.' },
+          ),
+        ),
+        tap: Type.Optional(
+          Type.Array(
+            Type.Object({
+              endpoint: Type.String({ ...streamUrl, description: 'URL of a server that only listens.' }),
+              channels: Type.Enum(['caller', 'callee', 'both'], {
+                default: 'both',
+                description: 'Whose audio; both is stereo, the caller left.',
+              }),
+            }),
+            {
+              maxItems: 4,
+              expected: 'a list of at most 4 {endpoint, channels}',
+              description: 'Further servers that hear the call, beside the one that talks.',
+            },
+          ),
+        ),
       },
       { default: {} },
     ),
@@ -97,15 +165,27 @@ export type ConnectStream = DeepReadonly<Static<typeof connectStreamSchema>>;
 export function checkConnectStream(value: unknown, path: string): ConnectStream {
   const { value: action, problems } = checkSchema(connectStreamSchema, value, svamlFormats);
   const problem = problems[0] ?? connectStreamProblems(action)[0];
-  if (problem !== undefined)
-    throw new ProtocolError('bad-action', problemText(problem, path), { status: 400 });
+  if (problem !== undefined) throw actionError(problem, path);
   return action;
+}
+
+/** `bad-action`, 400, saying of the field what is wrong with it. `prefix` is where the value stands. */
+export function actionError(problem: SchemaProblem, prefix: string): ProtocolError {
+  return new ProtocolError('bad-action', problemText(problem, prefix), { status: 400 });
 }
 
 /** What the schema alone cannot say. Only for an action without schema problems. */
 export function connectStreamProblems(action: ConnectStream, path: SchemaPath = []): SchemaProblem[] {
+  return callHeadersProblems(action.callHeaders, path);
+}
+
+/** At most 1024 bytes of them, in UTF-8. */
+export function callHeadersProblems(
+  headers: readonly { readonly key: string; readonly value: string }[],
+  path: SchemaPath,
+): SchemaProblem[] {
   const encoder = new TextEncoder();
-  const sizeBytes = action.callHeaders.reduce(
+  const sizeBytes = headers.reduce(
     (sum, { key, value }) => sum + encoder.encode(key).length + encoder.encode(value).length,
     0,
   );
@@ -123,7 +203,7 @@ export function connectStreamProblems(action: ConnectStream, path: SchemaPath = 
 
 /** `action.maxDuration must be a whole number from 1 to 14400, got 0`. */
 function problemText({ path, kind, expected, found, advice }: SchemaProblem, prefix: string): string {
-  const where = pathText([prefix, ...path]);
+  const where = pathText(prefix === '' ? path : [prefix, ...path]);
   if (kind === 'unknown') return `${where} is not a known field, expected ${expected}`;
   if (kind === 'later') return `${where} got ${found}, expected ${expected}: ${advice}`;
   return `${where} must be ${expected}, got ${found}`;
