@@ -19,6 +19,7 @@ import { BotError } from './bot-error.ts';
 import { CallReports } from './call-reports.ts';
 import { DigitReader, type DigitWish } from './digit-reader.ts';
 import { OutgoingAudio, type PlayableAudio } from './outgoing-audio.ts';
+import { SampleJoiner } from './sample-joiner.ts';
 
 /** The connection under a call. */
 export interface BotConnection {
@@ -56,6 +57,7 @@ export class BotCallSession implements BotCall {
   readonly #audio: OutgoingAudio;
   readonly #reports: CallReports;
   readonly #readers = new Set<DigitReader>();
+  readonly #heard = new SampleJoiner();
   readonly #uplink: Resampler | undefined;
   #state: BotCallState = 'ringing';
   #extensions: readonly string[] = [];
@@ -303,8 +305,7 @@ export class BotCallSession implements BotCall {
   /** A binary message. */
   receiveAudio(bytes: Uint8Array): void {
     if (this.#state !== 'answered' || !this.#listeners.has('audio')) return;
-    const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
-    const pcm = new Int16Array(aligned.buffer, aligned.byteOffset, aligned.length >> 1);
+    const pcm = this.#heard.join(bytes);
     if (this.#uplink === undefined) return this.#listeners.tell('audio', pcm);
     const room = new Int16Array(this.#uplink.outputSamplesMax(pcm.length));
     const samples = this.#uplink.process(pcm, 0, pcm.length, room, 0);

@@ -2,6 +2,7 @@ import { createResampler, type Resampler } from '../../codecs/resampler.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { BotError } from './bot-error.ts';
 import { PlayedEstimate } from './played-estimate.ts';
+import { SampleJoiner } from './sample-joiner.ts';
 
 /** Mono PCM: samples, or their bytes (16-bit little-endian). */
 export type PcmChunk = Int16Array | Uint8Array;
@@ -33,8 +34,7 @@ interface PlayItem {
   pcm: Int16Array;
   /** Samples of `pcm` that are sent. */
   position: number;
-  /** Half a sample at the end of the last chunk of bytes. */
-  halfSample: number | undefined;
+  readonly joiner: SampleJoiner;
   /** The source was asked and has not answered yet. */
   pulling: boolean;
   ended: boolean;
@@ -262,7 +262,7 @@ function createPlayItem(
     source,
     pcm: new Int16Array(0),
     position: 0,
-    halfSample: undefined,
+    joiner: new SampleJoiner(),
     pulling: false,
     ended: false,
     done,
@@ -286,16 +286,8 @@ function sourceOf(audio: PlayableAudio): PlayItem['source'] {
 
 function samplesOf(item: PlayItem, chunk: PcmChunk): Int16Array {
   if (chunk instanceof Int16Array) return chunk;
-  if (!(chunk instanceof Uint8Array))
-    throw new BotError('bad-argument', `a source must give Int16Arrays or bytes, got ${typeof chunk}`);
-  if (item.halfSample === undefined && chunk.length % 2 === 0 && chunk.byteOffset % 2 === 0)
-    return new Int16Array(chunk.buffer, chunk.byteOffset, chunk.length / 2);
-  const lead = item.halfSample === undefined ? 0 : 1;
-  const joined = new Uint8Array(chunk.length + lead);
-  if (item.halfSample !== undefined) joined[0] = item.halfSample;
-  joined.set(chunk, lead);
-  item.halfSample = joined.length % 2 === 1 ? joined[joined.length - 1] : undefined;
-  return new Int16Array(joined.buffer, 0, joined.length >> 1);
+  if (chunk instanceof Uint8Array) return item.joiner.join(chunk);
+  throw new BotError('bad-argument', `a source must give Int16Arrays or bytes, got ${typeof chunk}`);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
