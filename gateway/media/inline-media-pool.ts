@@ -49,7 +49,7 @@ export function createInlineMediaPool(
 
   return {
     start: async () => {},
-    openGroup: (receive) => groups.open(receive),
+    openGroup: (receive, beside) => groups.open(receive, beside),
     report: () => groups.report(),
     get overloaded() {
       return groups.overloaded;

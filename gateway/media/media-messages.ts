@@ -2,7 +2,6 @@ import type { CodecName } from '../../codecs/codec.ts';
 import type { DigitMethod } from '../../protocol/digit-merger.ts';
 import type { LegQuality } from '../../protocol/rtp/quality.ts';
 import type { SrtpMasterKey } from '../../protocol/rtp/srtp-keys.ts';
-import type { StreamConnect, StreamDialectName } from '../../protocol/stream/messages.ts';
 import type { UnitCommand, UnitEvent } from './unit-messages.ts';
 
 export type { MixerMode } from './unit-messages.ts';
@@ -73,7 +72,7 @@ export type MediaCommand =
   | { readonly type: 'setRtpSession'; readonly endpointId: EndpointId; readonly session: RtpSession }
   /** Sends RTCP BYE and frees the ports. Answered with `rtpClosed`. */
   | { readonly type: 'closeRtp'; readonly endpointId: EndpointId }
-  /** Opens the connection; the dialect's opening is sent the moment it is open. */
+  /** Opens the WebSocket and sends `connectMessage` the moment it is open. */
   | {
       readonly type: 'openStream';
       readonly endpointId: EndpointId;
@@ -81,10 +80,8 @@ export type MediaCommand =
       /** Literal address to connect to (the one the SSRF guard approved); undefined resolves the host. */
       readonly address: string | undefined;
       readonly headers: Readonly<Record<string, string>>;
-      /** Default `sinch`. */
-      readonly dialect?: StreamDialectName;
-      /** What the server is told about the call; its `sampleRateHz` is that of the audio. */
-      readonly connect: StreamConnect;
+      readonly connectMessage: string;
+      readonly sampleRateHz: number;
       /** Audio in each message that we send; default 20. */
       readonly frameMs?: number;
       readonly limits: StreamLimits;

@@ -12,6 +12,7 @@ import type {
 import type { FromWorker, ToWorker } from './media-worker.ts';
 import { PoolGroups } from './pool-groups.ts';
 import { portShare } from './rtp-ports.ts';
+import { postMedia } from './unit-messages.ts';
 
 export type { MediaSettings } from './media-core.ts';
 
@@ -19,8 +20,9 @@ export type { MediaSettings } from './media-core.ts';
 export interface MediaPool {
   /** Resolves when every worker runs. */
   start(): Promise<void>;
-  /** A place for the endpoints of one call, or of calls that may be bridged: all on the worker with the fewest. */
-  openGroup(receive: (event: MediaEvent) => void): MediaGroup;
+  /** A place for the endpoints of one call, or of calls that may be bridged: all on the worker with the fewest, or
+   *  on that of `beside`. Commands may name endpoints of other groups on the same worker. */
+  openGroup(receive: (event: MediaEvent) => void, beside?: MediaGroup): MediaGroup;
   report(): Promise<MediaReport>;
   /** Every worker runs late: another call would be heard by those there are. */
   readonly overloaded: boolean;
@@ -93,8 +95,8 @@ class ThreadPool implements MediaPool {
     }
   }
 
-  openGroup(receive: (event: MediaEvent) => void): MediaGroup {
-    return this.#groups.open(receive);
+  openGroup(receive: (event: MediaEvent) => void, beside?: MediaGroup): MediaGroup {
+    return this.#groups.open(receive, beside);
   }
 
   get overloaded(): boolean {
@@ -115,7 +117,7 @@ class ThreadPool implements MediaPool {
 
   #post(worker: number, command: MediaCommand): void {
     const thread = this.#workers[worker];
-    if (thread !== undefined) thread.postMessage(command satisfies ToWorker);
+    if (thread !== undefined) postMedia(thread, command);
     // Between two lives of the worker: whoever asks gets the same answer as those who were there when it died.
     else queueMicrotask(() => this.#groups.lose(worker));
   }

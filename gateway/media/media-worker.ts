@@ -6,6 +6,7 @@ import { openPolledSystem } from '../polled-system.ts';
 import { createMediaCore, type MediaSettings } from './media-core.ts';
 import type { MediaCommand, MediaEvent } from './media-messages.ts';
 import { SleepLoop } from './sleep-loop.ts';
+import { postMedia } from './unit-messages.ts';
 import { openWebSocket } from './websocket.ts';
 
 /** What the pool says to a worker thread, and the thread to the pool. */
@@ -21,7 +22,7 @@ const stopLimitMs = 1000;
 if (parentPort !== null) run(parentPort, workerData as MediaSettings);
 
 function run(port: NonNullable<typeof parentPort>, settings: MediaSettings): void {
-  const say = (message: FromWorker) => port.postMessage(message);
+  const say = (message: FromWorker) => postMedia(port, message);
   const polled = settings.accelerator === 'auto' ? openPolledSystem() : undefined;
   const core = createMediaCore({
     network: polled === undefined ? systemNetwork : polledNetwork(polled, systemNetwork),

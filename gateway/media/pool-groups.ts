@@ -16,7 +16,7 @@ interface Group {
   readonly worker: number;
   readonly receive: (event: MediaEvent) => void;
   /** Opened and not yet closed, by kind. */
-  readonly endpoints: Map<EndpointId, 'rtp' | 'stream'>;
+  readonly endpoints: Map<EndpointId, EndpointKind>;
   released: boolean;
 }
 
@@ -56,8 +56,8 @@ export class PoolGroups {
     return this.#late.size > 0 && this.#late.size + this.#down.size >= this.#load.length;
   }
 
-  open(receive: (event: MediaEvent) => void): MediaGroup {
-    const worker = this.#leastLoaded();
+  open(receive: (event: MediaEvent) => void, beside?: MediaGroup): MediaGroup {
+    const worker = beside?.worker ?? this.#leastLoaded();
     this.#load[worker]!++;
     const group: Group = { worker, receive, endpoints: new Map(), released: false };
     return {
@@ -81,7 +81,7 @@ export class PoolGroups {
     }
     const group = this.#groupOf.get(event.endpointId);
     if (group === undefined) return;
-    if (event.type === 'rtpClosed' || event.type === 'rtpFailed' || event.type === 'streamClosed') {
+    if (lastEvents.has(event.type)) {
       this.#groupOf.delete(event.endpointId);
       group.endpoints.delete(event.endpointId);
     }
@@ -96,8 +96,8 @@ export class PoolGroups {
     this.#counted[worker] = nothingCounted;
     for (const [endpointId, group] of [...this.#groupOf]) {
       if (group.worker !== worker) continue;
-      const kind = group.endpoints.get(endpointId);
-      this.receive(worker, kind === 'stream' ? streamLost(endpointId) : rtpLost(endpointId));
+      const kind = group.endpoints.get(endpointId)!;
+      for (const event of lost[kind](endpointId)) this.receive(worker, event);
     }
     for (const requestId of [...this.#reportsDue[worker]!]) this.#reports.get(requestId)?.(undefined);
   }
@@ -153,8 +153,9 @@ export class PoolGroups {
 
   #send(group: Group, command: MediaCommand): void {
     if (group.released) return;
-    if (command.type === 'openRtp' || command.type === 'openStream') {
-      group.endpoints.set(command.endpointId, command.type === 'openRtp' ? 'rtp' : 'stream');
+    const kind = opens[command.type];
+    if (kind !== undefined && 'endpointId' in command) {
+      group.endpoints.set(command.endpointId, kind);
       this.#groupOf.set(command.endpointId, group);
     }
     this.#post(group.worker, command);
@@ -162,13 +163,7 @@ export class PoolGroups {
 
   #release(group: Group): void {
     if (group.released) return;
-    for (const [endpointId, kind] of group.endpoints) {
-      const command: MediaCommand =
-        kind === 'rtp'
-          ? { type: 'closeRtp', endpointId }
-          : { type: 'closeStream', endpointId, code: 1011, reason: 'ERROR' };
-      this.#post(group.worker, command);
-    }
+    for (const [endpointId, kind] of group.endpoints) this.#post(group.worker, closing[kind](endpointId));
     group.released = true;
     this.#load[group.worker]!--;
   }
@@ -184,9 +179,51 @@ const nothingCounted: WorkerCounters = {
   ...noTotals(),
 };
 
-function rtpLost(endpointId: EndpointId): MediaEvent {
-  return { type: 'rtpFailed', endpointId, code: 'WORKERDIED', message: 'the media worker of the call died' };
-}
+type EndpointKind = 'rtp' | 'stream' | 'player' | 'mixer' | 'recorder' | 'tap';
+
+const opens: Readonly<Partial<Record<MediaCommand['type'], EndpointKind>>> = {
+  openRtp: 'rtp',
+  openStream: 'stream',
+  openPlayer: 'player',
+  openMixer: 'mixer',
+  openRecorder: 'recorder',
+  openTap: 'tap',
+};
+
+const closing: Readonly<Record<EndpointKind, (endpointId: EndpointId) => MediaCommand>> = {
+  rtp: (endpointId) => ({ type: 'closeRtp', endpointId }),
+  stream: (endpointId) => ({ type: 'closeStream', endpointId, code: 1011, reason: 'ERROR' }),
+  player: (endpointId) => ({ type: 'closePlayer', endpointId }),
+  mixer: (endpointId) => ({ type: 'closeMixer', endpointId }),
+  recorder: (endpointId) => ({ type: 'closeRecorder', endpointId }),
+  tap: (endpointId) => ({ type: 'closeTap', endpointId }),
+};
+
+/** Each is the last of its endpoint. */
+const lastEvents: ReadonlySet<MediaEvent['type']> = new Set<MediaEvent['type']>([
+  'rtpClosed',
+  'rtpFailed',
+  'streamClosed',
+  'playerClosed',
+  'mixerClosed',
+  'recorderClosed',
+  'tapClosed',
+]);
+
+/** What is said in the place of a worker that died. */
+const lost: Readonly<Record<EndpointKind, (endpointId: EndpointId) => readonly MediaEvent[]>> = {
+  rtp: (endpointId) => [
+    { type: 'rtpFailed', endpointId, code: 'WORKERDIED', message: 'the media worker of the call died' },
+  ],
+  stream: (endpointId) => [streamLost(endpointId)],
+  player: (endpointId) => [
+    { type: 'playerDone', endpointId, playedMs: 0, stopped: true },
+    { type: 'playerClosed', endpointId },
+  ],
+  mixer: (endpointId) => [{ type: 'mixerClosed', endpointId }],
+  recorder: (endpointId) => [{ type: 'recorderClosed', endpointId, durationMs: 0 }],
+  tap: (endpointId) => [{ type: 'tapClosed', endpointId }],
+};
 
 function streamLost(endpointId: EndpointId): MediaEvent {
   return {
