@@ -4,7 +4,8 @@ import type { EventMessage } from '../../protocol/stream/message-schemas.ts';
 /** What a call tells its bot, and with what. Apart from `audio`, `message` and `close` all of it comes only from a
  *  gateway that offers the extension. */
 export interface BotCallEvents {
-  /** What the phone says: mono samples at `call.sampleRate`, 20 ms at a time, the listener's to keep. */
+  /** What the phone says: samples at `call.sampleRate`, 20 ms at a time, the listener's to keep; mono but for a tap
+   *  of both. */
   audio: [pcm: Int16Array];
   dtmf: [key: EventMessage<'dtmf'>];
   hold: [event: EventMessage<'hold'>];

@@ -4,8 +4,8 @@ import {
   digitsPattern,
   type EventMessage,
   type EventName,
-  markNameLengthMax,
 } from '../../protocol/stream/message-schemas.ts';
+import { extensionOf, markNameLengthMax } from '../../protocol/stream/messages.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { BotCall, BotCallState, ClearReport, MarkReport } from './bot-call.ts';
 import {
@@ -71,7 +71,8 @@ export class BotCallSession implements BotCall {
     const { info, connection, clock, failed } = options;
     this.info = info;
     this.#options = options;
-    this.sampleRate = options.sampleRate ?? info.streamSampleRate;
+    // Two channels stay as they came.
+    this.sampleRate = (info.channels === 1 ? options.sampleRate : undefined) ?? info.streamSampleRate;
     this.#listeners = new BotCallListeners(failed);
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
@@ -190,7 +191,7 @@ export class BotCallSession implements BotCall {
   }
 
   #sendMark(name: string): void {
-    if (this.#extensions.includes('mark')) this.#send({ command: 'mark', name });
+    if (this.#extensions.includes(extensionOf.mark)) this.#send({ command: 'mark', name });
     else this.#reports.estimateMark(name);
   }
 
@@ -201,9 +202,9 @@ export class BotCallSession implements BotCall {
     this.#reports.clearMarks(marks, playedMs);
     this.#send({ command: 'clear' });
     const estimate = { playedMs, droppedMs: unheardMs + unsentMs, exact: false };
-    return this.#extensions.length === 0
-      ? Promise.resolve(estimate)
-      : this.#reports.cleared(unsentMs, estimate);
+    return this.#extensions.includes(extensionOf.cleared)
+      ? this.#reports.cleared(unsentMs, estimate)
+      : Promise.resolve(estimate);
   }
 
   pause(): void {

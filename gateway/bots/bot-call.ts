@@ -15,7 +15,8 @@ export interface BotCall {
   /** All that `connect` told. */
   readonly info: BotCallInfo;
   readonly state: BotCallState;
-  /** Hz, of `audio` and of what is played: the stream's, unless the server was created with a `sampleRate`. */
+  /** Hz, of `audio` and of what is played: the stream's, unless the server was created with a `sampleRate` and
+   *  there is one channel. */
   readonly sampleRate: number;
   /** Those that the gateway offered and the answer asked for. */
   readonly extensions: readonly string[];
@@ -50,7 +51,7 @@ export interface BotCall {
    *  and may come again. */
   mark(name?: string): Promise<MarkReport>;
   /** Drops all audio that the phone was not sent yet, here and at the gateway. Resolves with what was heard and what
-   *  was not, by the clock (`exact` is false) where the gateway does not report it; never rejects. What is played after
+   *  was not, by the clock (`exact` is false) without the extension `mark`; never rejects. What is played after
    *  it, which need not wait for it, is heard whole. */
   clear(): Promise<ClearReport>;
   /** Stops playing; what is queued waits, and the phone hears silence. Extension `control`. */

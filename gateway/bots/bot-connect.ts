@@ -17,6 +17,10 @@ export interface BotCallInfo {
   readonly offered: readonly string[];
   /** The call goes on after its connection was lost. */
   readonly resumed: boolean;
+  /** A second stream of the call, which only listens: whom it hears. What is played on it nobody hears. */
+  readonly tap: 'caller' | 'callee' | 'both' | undefined;
+  /** Of the audio: 2 where it is a tap of both, interleaved, the caller first. */
+  readonly channels: 1 | 2;
   /** The whole message, for what is not named here. */
   readonly connect: Readonly<Record<string, unknown>>;
 }
@@ -46,9 +50,13 @@ export function readConnect(text: string, sampleRateAssumed: number): BotCallInf
     streamSampleRate: sampleRate,
     offered: listOf(connect.extensions),
     resumed: connect.resumed === true,
+    tap: taps.find((tap) => tap === connect.tap),
+    channels: connect.channels === 2 ? 2 : 1,
     connect,
   };
 }
+
+const taps = ['caller', 'callee', 'both'] as const;
 
 /** Undefined where the text is no JSON object. */
 export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from 'typebox';
-import { streamSampleRatesHz } from './messages.ts';
+import { markNameLengthMax, streamSampleRatesHz } from './messages.ts';
 
 /** Every text message of the stream protocol as a schema: the one definition behind the types of the bot library, the
  *  conformance rules and the AsyncAPI document. Fields that are not named here may come along and mean nothing. */
@@ -8,8 +8,6 @@ const text = (description: string, options: object = {}) => Type.String({ descri
 const ms = (description: string) => Type.Number({ minimum: 0, description });
 const texts = (description: string) => Type.Record(Type.String(), Type.String(), { description });
 
-/** The longest `name` of a mark. */
-export const markNameLengthMax = 256;
 /** RFC 4733 events of a keypad, `w` for a pause of 500 ms. */
 export const digitsPattern = '^[0-9*#A-Dw]+$';
 
@@ -31,6 +29,18 @@ export const connectSchema = Type.Object(
     extensions: Type.Array(Type.String(), { description: 'What `answer` may ask for.' }),
     resumed: Type.Optional(
       Type.Boolean({ description: 'True where the call goes on after its connection was lost.' }),
+    ),
+    tap: Type.Optional(
+      Type.Enum(['caller', 'callee', 'both'], {
+        description: 'A second stream of the call, which only listens: whom it hears.',
+      }),
+    ),
+    channels: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2,
+        description: 'Of the audio, with `tap`: 2 are interleaved, the caller first.',
+      }),
     ),
     applicationId: Type.Optional(text('`applicationKey`, as others spell it.')),
     headers: Type.Optional(texts('`callHeaders`, as others spell it.')),
@@ -137,7 +147,12 @@ export const eventSchemas = {
     status: text('Such as `accepted`, `completed` or `failed`.'),
     code: Type.Optional(Type.Integer({ description: 'SIP status of the target.' })),
   }),
-  status: event('status', 'Answers `status`.', {}),
+  status: event('status', 'Answers `status`.', {
+    state: Type.Enum(['playing', 'paused', 'idle'], { description: 'Of what is played to the phone.' }),
+    bufferedMs,
+    playedMs,
+    marks: Type.Integer({ minimum: 0, description: 'Marks that were not reached yet.' }),
+  }),
   error: event('error', 'A message of the server could not be obeyed. The call goes on.', {
     code: text('Short and stable, for programs.'),
     message: text('What was found and what was expected.'),
