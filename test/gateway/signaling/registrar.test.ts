@@ -101,27 +101,32 @@ describe('a phone', () => {
     expect(gateway.registrar.list()).toEqual([]);
   });
 
-  it('behind a NAT is called the way its REGISTER came, to the end of the call', async () => {
-    const { world, gateway, phone } = await open();
-    // What it knows of itself leads nowhere.
-    await register(world, gateway, phone, { contact: '<sip:alice@10.99.99.99:5060>' });
-    const [contact] = gateway.registrar.lookup('alice');
-    expect(contact).toMatchObject({ uri: 'sip:alice@10.99.99.99:5060' });
-    const events: string[] = [];
-    const session = gateway.userAgent.invite(
-      { target: contact!.uri, from: 'sip:gw@127.0.0.1', offer: () => offerSdp, flow: contact!.flow },
-      {
-        accepted: () => events.push('accepted'),
-        ended: ({ cause }) => events.push(cause),
-      },
-    );
-    await world.clock.until(() => events.length > 0);
-    session.end({ status: 200 });
-    await world.clock.advance(40_000);
-    expect(events).toEqual(['accepted', 'local']);
-    expect(gateway.sent.filter((label) => label === 'BYE')).toHaveLength(1);
-    expect(gateway.userAgent.counts().sessions).toBe(0);
-  });
+  it.each([0, 20])(
+    'behind a NAT is called the way its REGISTER came, to the end of the call (loss %i %%)',
+    async (lossPercent) => {
+      const { world, gateway, phone } = await open({ lossPercent, seed: 12 });
+      // What it knows of itself leads nowhere.
+      await register(world, gateway, phone, { contact: '<sip:alice@10.99.99.99:5060>' });
+      const [contact] = gateway.registrar.lookup('alice');
+      expect(contact).toMatchObject({ uri: 'sip:alice@10.99.99.99:5060' });
+      const events: string[] = [];
+      const session = gateway.userAgent.invite(
+        { target: contact!.uri, from: 'sip:gw@127.0.0.1', offer: () => offerSdp, flow: contact!.flow },
+        {
+          accepted: () => events.push('accepted'),
+          ended: ({ cause }) => events.push(cause),
+        },
+      );
+      await world.clock.until(() => events.length > 0, 60_000);
+      session.end({ status: 200 });
+      await world.clock.advance(40_000);
+      expect(events).toEqual(['accepted', 'local']);
+      const byes = gateway.sent.filter((label) => label === 'BYE').length;
+      if (lossPercent === 0) expect(byes).toBe(1);
+      expect(byes).toBeLessThan(10);
+      expect(gateway.userAgent.counts().sessions).toBe(0);
+    },
+  );
 });
 
 it('where nobody may register, REGISTER is not allowed', async () => {
