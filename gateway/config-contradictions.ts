@@ -23,7 +23,9 @@ const rules: readonly { readonly reads: readonly string[]; find(config: Config):
   { reads: ['sip.auth'], find: userNames },
   { reads: ['sip.sessionTimer'], find: sessionInterval },
   { reads: ['trunks', 'sip.listen'], find: trunksOneByOne },
+  { reads: ['applications'], find: fallbackUrls },
   { reads: ['routes'], find: longCallHeaders },
+  { reads: ['routes', 'applications'], find: routeTargets },
 ];
 
 /** @param broken paths of settings that are wrong by themselves. */
@@ -224,12 +226,43 @@ function doubles(values: readonly string[], pathOf: (index: number) => SchemaPat
   });
 }
 
+function fallbackUrls({ applications }: Config): Contradiction[] {
+  return applications.flatMap(({ callbackUrl, fallbackUrl }, index) => {
+    if (fallbackUrl === undefined || callbackUrl !== undefined) return [];
+    const path = ['applications', index, 'fallbackUrl'];
+    return [{ path, found: 'a fallbackUrl without callbackUrl', expected: 'a callbackUrl beside it' }];
+  });
+}
+
+/** Each route has an action or an application that can be asked. */
+function routeTargets({ routes = [], applications }: Config): Contradiction[] {
+  return routes.flatMap(({ action, application }, index) => {
+    const path = ['routes', index];
+    if (action === undefined && application === undefined) {
+      const advice = 'add `action: { name: connectStream, … }`';
+      return [{ path, found: 'neither action nor application', expected: 'one of them', advice }];
+    }
+    if (application === undefined) return [];
+    if (action !== undefined) {
+      return [{ path, found: 'action and application', expected: 'one of them', advice: 'remove one' }];
+    }
+    const asked = applications.find(({ key }) => key === application);
+    if (asked?.callbackUrl !== undefined) return [];
+    const found = JSON.stringify(application);
+    const expected =
+      asked === undefined ? 'the key of one of the applications' : 'an application with a callbackUrl';
+    return [{ path: [...path, 'application'], found, expected }];
+  });
+}
+
 function longCallHeaders({ routes = [] }: Config): Contradiction[] {
   return routes.flatMap(({ action }, index) =>
-    connectStreamProblems(action, ['routes', index, 'action']).map(({ path, found, expected }) => ({
-      path,
-      found,
-      expected,
-    })),
+    (action === undefined ? [] : connectStreamProblems(action, ['routes', index, 'action'])).map(
+      ({ path, found, expected }) => ({
+        path,
+        found,
+        expected,
+      }),
+    ),
   );
 }

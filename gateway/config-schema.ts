@@ -10,6 +10,7 @@ import { svamlFormats } from '../protocol/svaml/formats.ts';
 import { parseHttpListener, parseSipListener } from './listen-address.ts';
 import { logLevels } from './log.ts';
 import { parseEndpointPattern } from './routing/endpoint-pattern.ts';
+import { parseOutboundPattern } from './routing/outbound-pattern.ts';
 import { isAddressRange } from './signaling/address-ranges.ts';
 
 /** What the texts in the configuration must look like. */
@@ -50,6 +51,10 @@ export const configFormats: Formats = {
   'endpoint-pattern': {
     expected: 'a pattern such as wss://*.example.com or ws://127.0.0.1:*',
     accepts: (text) => parseEndpointPattern(text) !== undefined,
+  },
+  'outbound-pattern': {
+    expected: 'a SIP host such as *.example.com or 10.0.0.9, or a number prefix such as +46*',
+    accepts: (text) => parseOutboundPattern(text) !== undefined,
   },
   glob: {
     expected: 'a pattern of visible characters in which * and ? stand for anything',
@@ -255,10 +260,24 @@ const applications = Type.Array(
   Type.Object({
     key: text('Name of the application.'),
     secret: formatted('base64', 'Its secret, base64.', { secret: true }),
-    callbackUrl: Type.Optional(formatted('http-url', 'Asked about incoming calls.', later)),
-    fallbackUrl: Type.Optional(formatted('http-url', 'Asked where the callbackUrl fails.', later)),
-    callbackTimeoutMs: Type.Optional(
-      Type.Integer({ ...later, minimum: 100, maximum: 60_000, description: 'Longest wait for a callback.' }),
+    callbackUrl: Type.Optional(
+      formatted('http-url', 'Asked about incoming calls, and told of what happens.'),
+    ),
+    fallbackUrl: Type.Optional(formatted('http-url', 'Asked and told where the callbackUrl fails.')),
+    callbackTimeoutMs: whole('Longest wait for the whole answer of a callback URL.', 100, 60_000, 5_000),
+    outbound: Type.Object(
+      {
+        allow: Type.Array(formatted('outbound-pattern', 'A pattern.'), {
+          maxItems: 1_000,
+          expected: 'a list of at most 1000 patterns',
+          default: [],
+          description:
+            'SIP hosts and number prefixes that the application may call, besides registered phones, the hosts of the trunks, loopback and `sip.allow`. Without a number prefix, every number may be called through the trunks.',
+        }),
+        maxConcurrent: whole('Calls of the application that go out at a time.', 0, 100_000, 500),
+        perMinute: whole('Calls of the application that begin to go out within a minute.', 0, 100_000, 1_000),
+      },
+      { default: {} },
     ),
   }),
   { default: [], description: 'Who may use the HTTP API.' },
@@ -275,15 +294,35 @@ const trunk = Type.Object({
 const route = Type.Object({
   to: formatted('glob', 'Pattern for the user part of the called URI.', { default: '*' }),
   from: formatted('glob', "Pattern for the user part of the caller's URI.", { default: '*' }),
-  action: connectStreamSchema,
+  action: Type.Optional(connectStreamSchema),
   earlyMedia: Type.Optional(
     Type.Boolean({
       description:
         'While the stream server decides, 183 with SDP and RTP of silence in place of 180: for carriers that want media before the answer. Audio of the server is heard from its answer on.',
     }),
   ),
-  application: Type.Optional(text('Application whose callbackUrl decides.', later)),
+  application: Type.Optional(text('In place of `action`: key of the application whose callbackUrl decides.')),
 });
+
+const callbacks = Type.Object(
+  {
+    connections: whole('Connections to the servers of one application at a time.', 1, 1_000, 100),
+    waiting: whole(
+      'Questions of one application that wait for a connection; beyond it they fail at once.',
+      0,
+      100_000,
+      1_000,
+    ),
+    queue: whole(
+      'DICE and notify of one application that wait to be taken; beyond it the oldest is dropped.',
+      1,
+      1_000_000,
+      10_000,
+    ),
+    retryFor: number('Seconds for which DICE and notify are tried again.', 0, 86_400, 600),
+  },
+  { default: {} },
+);
 
 const stream = Type.Object(
   {
@@ -340,10 +379,36 @@ export const configSchema = Type.Object({
     {
       listen: formatted('http-listener', 'Where the HTTP API is served.', { default: '127.0.0.1:8080' }),
       tls: Type.Optional(Type.Object(certificate)),
+      limits: Type.Object(
+        {
+          requestsPerSecond: number(
+            'Requests a second of one application, and of one address that shows no right credentials; beyond it 429. 0: no limit.',
+            0,
+            1_000_000,
+            200,
+          ),
+          burst: whole('So many at once, before that counts.', 1, 1_000_000, 400),
+          eventClients: whole('Readers of /events at a time.', 0, 10_000, 50),
+          eventQueue: whole(
+            'Events that may wait for one slow reader; beyond it they are dropped, and it is told how many.',
+            1,
+            100_000,
+            1_000,
+          ),
+          eventHistory: whole(
+            'Latest events that a reader who comes back gets, by Last-Event-ID.',
+            0,
+            100_000,
+            1_000,
+          ),
+        },
+        { default: {} },
+      ),
     },
     { default: {} },
   ),
   applications,
+  callbacks,
   trunks: Type.Array(trunk, {
     default: [],
     maxItems: 1_000,

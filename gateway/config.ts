@@ -134,7 +134,10 @@ function holdsSecrets({ applications, routes = [], sip, trunks }: Config): boole
     applications.length > 0 ||
     sip.auth !== undefined ||
     trunks.some(({ password }) => password !== undefined) ||
-    routes.some(({ action }) => action.authorization !== undefined)
+    routes.some(
+      ({ action }) =>
+        action?.authorization !== undefined || action?.streamingOptions.signing?.secret !== undefined,
+    )
   );
 }
 

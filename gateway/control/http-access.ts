@@ -1,14 +1,19 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIPv4 } from 'node:net';
-import type { Config } from '../config.ts';
 
 export type Access =
   | { readonly allowed: true; readonly application: string | undefined }
   | { readonly allowed: false; readonly status: 401 | 403; readonly message: string };
 
+export interface ApplicationSecret {
+  readonly key: string;
+  /** base64 */
+  readonly secret: string;
+}
+
 export interface AccessRules {
-  readonly applications: Config['applications'];
+  readonly applications: readonly ApplicationSecret[];
   /** The listener is bound to a loopback address. */
   readonly loopback: boolean;
 }
@@ -55,7 +60,10 @@ function originHost(origin: string): string | undefined {
 }
 
 /** RFC 7617: key and secret, the secret as it stands in the configuration. */
-function checkCredentials(applications: Config['applications'], authorization: string | undefined): Access {
+function checkCredentials(
+  applications: readonly ApplicationSecret[],
+  authorization: string | undefined,
+): Access {
   const match = /^Basic +([A-Za-z0-9+/=]{1,4096})$/i.exec(authorization ?? '');
   if (match === null)
     return refused(401, 'expected Authorization: Basic with the key and secret of an application');

@@ -7,7 +7,7 @@ import { errorCode, errorMessage, GatewayError } from '../errors.ts';
 import { type HttpAddress, hostPortText } from '../listen-address.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { type AccessRules, checkAccess, isLoopbackAddress } from './http-access.ts';
+import { type AccessRules, type ApplicationSecret, checkAccess, isLoopbackAddress } from './http-access.ts';
 import {
   type GatewayView,
   type HttpAnswer,
@@ -22,7 +22,7 @@ export interface HttpServerOptions {
   readonly listen: HttpAddress;
   /** Files, PEM. */
   readonly tls?: Config['http']['tls'];
-  readonly applications: Config['applications'];
+  readonly applications: readonly ApplicationSecret[];
   readonly view: GatewayView;
   readonly metrics: Metrics;
   readonly log: Log;

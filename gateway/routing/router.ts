@@ -32,7 +32,7 @@ export function createRouter({ routes = [] }: Pick<Config, 'routes'>): Router {
   return {
     async route(question) {
       const route = findRoute(routes, question);
-      if (route === undefined) return { kind: 'none' };
+      if (route?.action === undefined) return { kind: 'none' };
       return { ...trustedDecision(route.action), earlyMedia: route.earlyMedia ?? false };
     },
   };

@@ -27,9 +27,12 @@ const problemsOf = async (loading: Promise<unknown>): Promise<string[]> => {
 };
 
 describe('what is wrong in the file is named', () => {
-  const top = 'node, sip, rtp, media, http, applications, trunks, routes, stream, recording, cluster, log';
+  const top =
+    'node, sip, rtp, media, http, applications, callbacks, trunks, routes, stream, recording, cluster, log';
   const listener = 'PROTOCOL:ADDRESS:PORT such as udp:0.0.0.0:5060, tcp:127.0.0.1:5060 or "udp:[::1]:5060"';
   const later = 'this is not available in this version yet; remove it';
+  const application =
+    'applications:\n - key: a\n   secret: c2VjcmV0LXNlY3JldA==\n   callbackUrl: http://127.0.0.1/\n';
   const route =
     "routes:\n - action:\n    name: connectStream\n    destination: { type: Websocket, endpoint: 'wss://a' }\n";
 
@@ -39,7 +42,7 @@ describe('what is wrong in the file is named', () => {
     { yaml: '- a', problems: ['callwire.yaml:1: found a list of 1, expected a mapping with sections such as sip, http and routes'] },
     { yaml: '\n"hello"', problems: ['callwire.yaml:2: found "hello", expected a mapping with sections such as sip, http and routes'] },
     { yaml: 'sipp: {}', problems: [`callwire.yaml:1: sipp: found the unknown key \`sipp\`, expected one of ${top}; did you mean \`sip\`?`] },
-    { yaml: '\nhttp:\n  lissten: x\n', problems: ['callwire.yaml:3: http.lissten: found the unknown key `lissten`, expected one of listen, tls; did you mean `listen`?'] },
+    { yaml: '\nhttp:\n  lissten: x\n', problems: ['callwire.yaml:3: http.lissten: found the unknown key `lissten`, expected one of listen, tls, limits; did you mean `listen`?'] },
     { yaml: 'sip: 5', problems: ['callwire.yaml:1: sip: found 5, expected a mapping with listen, tls, externalAddress, maxCalls, auth, sessionTimer, allow, trace and limits'] },
     { yaml: 'sip:\n  maxCalls: many', problems: ['callwire.yaml:2: sip.maxCalls: found "many", expected a whole number from 1 to 100000'] },
     { yaml: 'sip: { sessionTimer: { expires: 60 } }', problems: ['callwire.yaml:1: sip.sessionTimer.expires: found 60, expected 0, or at least minSe (90)'] },
@@ -78,12 +81,21 @@ describe('what is wrong in the file is named', () => {
     // Applications
     { yaml: 'applications: [{ key: a, secret: "hunter2!" }]', problems: ['callwire.yaml:1: applications[0].secret: found a secret of 8 characters, expected base64 of at least 8 bytes (make one with `openssl rand -base64 32`)'] },
     { yaml: 'applications:\n - { key: a, secret: c2VjcmV0LXNlY3JldA== }\n - { key: a, secret: c2VjcmV0LXNlY3JldA== }', problems: ['callwire.yaml:3: applications[1].key: found "a" again, expected each only once'] },
+    { yaml: `${application}   callbackTimeoutMs: 50`, problems: ['callwire.yaml:5: applications[0].callbackTimeoutMs: found 50, expected a whole number from 100 to 60000'] },
+    { yaml: application.replace('callbackUrl', 'fallbackUrl'), problems: ['callwire.yaml:4: applications[0].fallbackUrl: found a fallbackUrl without callbackUrl, expected a callbackUrl beside it'] },
+    { yaml: application.replace('http:', 'ftp:'), problems: ['callwire.yaml:4: applications[0].callbackUrl: found "ftp://127.0.0.1/", expected an http:// or https:// URL'] },
+    { yaml: `${application}   outbound: { allow: ['+46*', 'pbx:5060', '10.0.*', '*', 'a b'] }`, problems: ['callwire.yaml:5: applications[0].outbound.allow[4]: found "a b", expected a SIP host such as *.example.com or 10.0.0.9, or a number prefix such as +46*'] },
+    { yaml: 'callbacks: { connections: 0 }', problems: ['callwire.yaml:1: callbacks.connections: found 0, expected a whole number from 1 to 1000'] },
+    { yaml: 'http: { limits: { burst: 0 } }', problems: ['callwire.yaml:1: http.limits.burst: found 0, expected a whole number from 1 to 1000000'] },
     // Routes
     { yaml: `${route}    maxDuration: 99999`, problems: ['callwire.yaml:5: routes[0].action.maxDuration: found 99999, expected a whole number from 1 to 14400'] },
     { yaml: `${route}    authorization: "a\\nb"`, problems: ['callwire.yaml:5: routes[0].action.authorization: found a secret of 3 characters, expected a header value of visible ASCII characters and spaces'] },
     { yaml: `${route}    callHeaders: [{ key: k, value: ${'v'.repeat(1024)} }]`, problems: ['callwire.yaml:5: routes[0].action.callHeaders: found 1025 bytes, expected at most 1024 bytes of keys and values'] },
     { yaml: `${route}   to: "a b"`, problems: ['callwire.yaml:5: routes[0].to: found "a b", expected a pattern of visible characters in which * and ? stand for anything'] },
-    { yaml: 'routes: [{ to: x }]', problems: ['callwire.yaml:1: routes[0].action: found nothing, expected a mapping with name, destination, streamingOptions, maxDuration, callHeaders and authorization; add `action`'] },
+    { yaml: 'routes: [{ to: x }]', problems: ['callwire.yaml:1: routes[0]: found neither action nor application, expected one of them; add `action: { name: connectStream, … }`'] },
+    { yaml: `${application}routes: [{ application: b }]`, problems: ['callwire.yaml:5: routes[0].application: found "b", expected the key of one of the applications'] },
+    { yaml: `${application.replace('callbackUrl: http://127.0.0.1/', 'callbackTimeoutMs: 200')}routes: [{ application: a }]`, problems: ['callwire.yaml:5: routes[0].application: found "a", expected an application with a callbackUrl'] },
+    { yaml: `${application}routes: [{ application: a, action: { name: connectStream, destination: { type: Websocket, endpoint: "ws://a" } } }]`, problems: ['callwire.yaml:5: routes[0]: found action and application, expected one of them; remove one'] },
     { yaml: "stream:\n  endpoints:\n    allow: ['wss://*', '*']", problems: ['callwire.yaml:3: stream.endpoints.allow[1]: found "*", expected a pattern such as wss://*.example.com or ws://127.0.0.1:*'] },
     // Who may call
     { yaml: 'sip:\n  auth: { users: [] }\n  allow: []', problems: ['callwire.yaml:2: sip.auth.users: found an empty list, expected a list of 1 to 10000 users', 'callwire.yaml:3: sip.allow: found an empty list, expected a list of 1 to 1000 ranges'] },
@@ -102,8 +114,6 @@ describe('what is wrong in the file is named', () => {
     { yaml: 'recording: { directory: ./r }', problems: [`callwire.yaml:1: recording: found a mapping, expected no such setting; ${later}`] },
     { yaml: 'sip: { listen: [tls:127.0.0.1:5061] }', problems: ['callwire.yaml:1: sip.listen[0]: found "tls:127.0.0.1:5061" without sip.tls, expected the certificate of this listener; add `tls: { cert: cert.pem, key: key.pem }` to sip'] },
     { yaml: 'sip: { tls: { cert: a.pem, key: b.pem, requireClientCertificate: true } }', problems: ['callwire.yaml:1: sip.tls.requireClientCertificate: found true without sip.tls.ca, expected the authority of those certificates; add `ca: ca.pem`'] },
-    { yaml: 'applications:\n - key: a\n   secret: c2VjcmV0LXNlY3JldA==\n   callbackUrl: http://127.0.0.1/', problems: [`callwire.yaml:4: applications[0].callbackUrl: found "http://127.0.0.1/", expected no such setting; ${later}`] },
-    { yaml: `${route}   application: a`, problems: [`callwire.yaml:5: routes[0].application: found "a", expected no such setting; ${later}`] },
     { yaml: 'routes: [{ action: { name: hangup } }]', problems: [`callwire.yaml:1: routes[0].action.name: found "hangup", expected connectStream; ${later}`] },
     // All at once, in the order of the lines
     { yaml: 'log: { level: 5 }\nsip:\n  maxCalls: -1\n  listen: [udp:1.2.3.4:1, udp:1.2.3.4:1]\nfoo: 1', problems: ['callwire.yaml:1: log.level: found 5, expected trace, debug, info, warn, error, fatal or silent', 'callwire.yaml:3: sip.maxCalls: found -1, expected a whole number from 1 to 100000', 'callwire.yaml:4: sip.listen[1]: found "udp:1.2.3.4:1", expected an address and port that udp:1.2.3.4:1 has not taken', `callwire.yaml:5: foo: found the unknown key \`foo\`, expected one of ${top}; remove it`] },

@@ -55,8 +55,18 @@ describe('without any configuration', () => {
         codecs: ['opus', 'g722', 'pcmu', 'pcma'],
       },
       media: { workers: expect.any(Number), accelerator: 'auto' },
-      http: { listen: '127.0.0.1:8080' },
+      http: {
+        listen: '127.0.0.1:8080',
+        limits: {
+          requestsPerSecond: 200,
+          burst: 400,
+          eventClients: 50,
+          eventQueue: 1_000,
+          eventHistory: 1_000,
+        },
+      },
       applications: [],
+      callbacks: { connections: 100, waiting: 1_000, queue: 10_000, retryFor: 600 },
       trunks: [],
       stream: {
         answerTimeoutMs: 10_000,
@@ -162,7 +172,7 @@ describe('the environment', () => {
     {
       env: { CALLWIRE_HTTP__LISTN: 'x' },
       problem:
-        'CALLWIRE_HTTP__LISTN: found the unknown setting `LISTN`, expected one of LISTEN, TLS; did you mean `CALLWIRE_HTTP__LISTEN`?',
+        'CALLWIRE_HTTP__LISTN: found the unknown setting `LISTN`, expected one of LISTEN, TLS, LIMITS; did you mean `CALLWIRE_HTTP__LISTEN`?',
     },
     {
       env: { CALLWIRE_LOG__LEVEL__X: 'x' },
@@ -206,7 +216,7 @@ describe('the command line', () => {
   test('puts its routes before those of the file', async () => {
     const overrides = { routes: [routeFromFlag('a*=ws://127.0.0.1:9000/?x=y')] };
     const config = await load(fileRoute.replace('maxDuration: 0', 'maxDuration: 9'), { overrides });
-    expect(config.routes?.map(({ to, action }) => [to, action.destination.endpoint])).toEqual([
+    expect(config.routes?.map(({ to, action }) => [to, action?.destination.endpoint])).toEqual([
       ['a*', 'ws://127.0.0.1:9000/?x=y'],
       ['b', 'wss://b'],
     ]);
