@@ -42,6 +42,15 @@ export function textField(fields: Fields, key: string, lengthMax: number): strin
   return value;
 }
 
+/** Throws `bad-field`. */
+export function objectField(fields: Fields, key: string): Fields {
+  const value = fields[key];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ProtocolError('bad-field', `"${key}" must be an object, got ${excerpt(value)}`);
+  }
+  return value as Fields;
+}
+
 /** Audio in base64. Throws `bad-field`. */
 export function base64Field(fields: Fields, key: string): Uint8Array {
   const value = fields[key];

@@ -1,0 +1,132 @@
+import { ProtocolError } from '../protocol-error.ts';
+import { hexId } from './dialect-ids.ts';
+import {
+  base64Field,
+  excerpt,
+  type Fields,
+  nameIn,
+  objectField,
+  parseObject,
+  textField,
+} from './json-message.ts';
+import {
+  type DialectSession,
+  markNameLengthMax,
+  type StreamClose,
+  type StreamCommand,
+  type StreamConnect,
+  type StreamDialect,
+  type StreamEvent,
+  type StreamEventName,
+} from './messages.ts';
+
+/** Twilio's Media Streams, bidirectional: JSON text both ways, audio as base64 of µ-law at 8 kHz. Its servers say
+ *  nothing before they get audio, so the call is answered at once. */
+export const twilio: StreamDialect = {
+  name: 'twilio',
+  transport: 'websocket',
+  textBytesMax: 1_048_576,
+  mayBeSilent: true,
+  awaitsReply: false,
+  createSession: (connect) => new TwilioSession(connect),
+};
+
+const bytesPerMs = 8;
+
+class TwilioSession implements DialectSession {
+  readonly encoding = 'mulaw';
+  readonly sampleRateHz = 8000;
+  readonly #connect: StreamConnect;
+  readonly #streamSid: string;
+  readonly #callSid: string;
+  readonly #accountSid: string;
+  readonly #track: 'inbound' | 'outbound';
+  #sequenceNumber = 0;
+  #chunk = 0;
+  #sentMs = 0;
+
+  constructor(connect: StreamConnect) {
+    if (connect.tap === 'both') {
+      throw new ProtocolError(
+        'bad-connect',
+        'dialect twilio has no stereo: tap must be caller or callee, got both',
+      );
+    }
+    this.#connect = connect;
+    this.#track = connect.tap === 'callee' ? 'outbound' : 'inbound';
+    this.#streamSid = `MZ${hexId('stream', connect.callId)}`;
+    this.#callSid = `CA${hexId('call', connect.callId)}`;
+    this.#accountSid = `AC${hexId('account', connect.applicationKey)}`;
+  }
+
+  opening(): readonly string[] {
+    const start = {
+      accountSid: this.#accountSid,
+      streamSid: this.#streamSid,
+      callSid: this.#callSid,
+      tracks: [this.#track],
+      mediaFormat: { encoding: 'audio/x-mulaw', sampleRate: 8000, channels: 1 },
+      customParameters: Object.fromEntries(this.#connect.callHeaders.map(({ key, value }) => [key, value])),
+    };
+    return [
+      JSON.stringify({ event: 'connected', protocol: 'Call', version: '1.0.0' }),
+      this.#message('start', { start }),
+    ];
+  }
+
+  receiveText(text: string): readonly StreamCommand[] {
+    const fields = parseObject(text);
+    const name = nameIn(fields, 'event', commands);
+    if (fields.streamSid !== undefined && fields.streamSid !== this.#streamSid) {
+      const wanted = 'the one of the start message';
+      throw new ProtocolError('bad-field', `"streamSid" must be ${wanted}, got ${excerpt(fields.streamSid)}`);
+    }
+    return [commands[name]!(fields)];
+  }
+
+  encodeAudio(payload: Uint8Array): string {
+    const media = {
+      track: this.#track,
+      chunk: `${++this.#chunk}`,
+      timestamp: `${Math.round(this.#sentMs)}`,
+      payload: Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('base64'),
+    };
+    this.#sentMs += payload.length / bytesPerMs;
+    return this.#message('media', { media });
+  }
+
+  wants(event: StreamEventName): boolean {
+    return event === 'mark' || event === 'dtmf';
+  }
+
+  /** A mark comes back whether its audio was played or cleared, as it does there. */
+  tell(event: StreamEvent): string | undefined {
+    if (event.event === 'mark') return this.#message('mark', { mark: { name: event.name } });
+    if (event.event === 'dtmf') {
+      return this.#message('dtmf', { dtmf: { track: 'inbound_track', digit: event.digit } });
+    }
+    return undefined;
+  }
+
+  closing(): readonly string[] {
+    return [this.#message('stop', { stop: { accountSid: this.#accountSid, callSid: this.#callSid } })];
+  }
+
+  closeAs(): StreamClose {
+    return { code: 1000, reason: '' };
+  }
+
+  #message(event: string, content: object): string {
+    const sequenceNumber = `${++this.#sequenceNumber}`;
+    return JSON.stringify({ event, sequenceNumber, ...content, streamSid: this.#streamSid });
+  }
+}
+
+const commands: Readonly<Record<string, (fields: Fields) => StreamCommand>> = {
+  media: (fields) => ({ command: 'audio', bytes: base64Field(objectField(fields, 'media'), 'payload') }),
+  mark: (fields) => ({
+    command: 'mark',
+    name: textField(objectField(fields, 'mark'), 'name', markNameLengthMax),
+  }),
+  clear: () => ({ command: 'clear' }),
+};
