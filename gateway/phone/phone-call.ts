@@ -265,6 +265,9 @@ export class PhoneCall {
   #commonHandlers(): InviteSessionHandlers {
     return {
       offered: (offer) => this.#takeReoffer(offer),
+      refreshed: (answer) => {
+        if (this.#negotiation.takeRefresh(answer)) this.#rtp.changeSession(this.#negotiation.rtpSession);
+      },
       ended: (end) => this.#finish(end),
     };
   }

@@ -1,5 +1,6 @@
 import { codecs as catalogue, codecNamed } from '../../codecs/catalogue.ts';
 import type { Codec, CodecName } from '../../codecs/codec.ts';
+import { ProtocolError } from '../../protocol/protocol-error.ts';
 import type { SrtpSuite } from '../../protocol/rtp/srtp-keys.ts';
 import { writeAnswer } from '../../protocol/sdp/answer.ts';
 import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
@@ -67,6 +68,19 @@ export class PhoneNegotiation {
     this.#negotiated = readAnswer(answer, this.#offer!);
   }
 
+  /** The answer to a re-INVITE that was to keep the session alive, and by which the far side may have moved. False where
+   *  it repeats a description that was no offer of ours, or cannot be used: the session then goes on as it was. */
+  takeRefresh(answer: string): boolean {
+    if (this.#offer === undefined) return false;
+    try {
+      this.takeAnswer(answer);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return false;
+    }
+  }
+
   /** SDP of our 200. Throws `ProtocolError` where nothing fits. */
   writeAnswer(offerText: string, localAddress = this.#localAddress): string {
     this.#localAddress = localAddress;
@@ -74,6 +88,7 @@ export class PhoneNegotiation {
     const { codecs, ptimeMs, srtp = 'off' } = this.#options;
     const negotiated = negotiate(offer, { codecs, srtp, ...(ptimeMs === undefined ? {} : { ptimeMs }) });
     this.#negotiated = negotiated;
+    this.#offer = undefined;
     return writeAnswer(offer, negotiated, this.#nextMedia(), this.#keys.answer(negotiated.remoteKey));
   }
 

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { headerValue, type SipHeader, type SipMessage } from '../../protocol/sip/message.ts';
+import type { SessionTimerSettings } from '../../protocol/sip/session-timer.ts';
 import { parseUri, type SipUri } from '../../protocol/sip/uri.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
@@ -29,6 +30,8 @@ export interface PhoneOptions {
   readonly address?: string;
   /** SIP port. Default 0, the system chooses. */
   readonly port?: number;
+  /** RFC 4028. Default: half an hour, refreshed by whom the far side chooses. */
+  readonly sessionTimer?: SessionTimerSettings;
   readonly network?: Network;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -36,6 +39,12 @@ export interface PhoneOptions {
   readonly random?: () => number;
   readonly localAddressFor?: (peer: string) => Promise<string>;
 }
+
+const sessionTimerDefault: SessionTimerSettings = {
+  expiresSeconds: 1_800,
+  minSeSeconds: 90,
+  refresher: 'peer',
+};
 
 export interface CallOptions extends TalkOptions {
   /** `sip:user@host:port;transport=tcp`, `sips:user@host`. */
@@ -133,6 +142,7 @@ class SipPhone implements Phone {
 
   async listen(): Promise<void> {
     const { protocol = 'udp', port = 0, log = silentLog, localAddressFor, tls } = this.#options;
+    const { sessionTimer = sessionTimerDefault } = this.#options;
     const local: SipAddress = { protocol, address: this.#address, port };
     this.#userAgent = await createUserAgent({
       clock: this.#clock,
@@ -142,6 +152,7 @@ class SipPhone implements Phone {
       ...(tls && { tls }),
       externalAddress: undefined,
       userAgentName: 'Callwire phone',
+      sessionTimer,
       ...(localAddressFor && { localAddressFor }),
       handlers: {
         invited: (session) => this.#invited(session),
@@ -250,6 +261,7 @@ class SipPhone implements Phone {
     );
     return {
       offered: (offer) => call?.inboundHandlers.offered?.(offer) ?? { status: 491 },
+      refreshed: (answer) => call?.inboundHandlers.refreshed?.(answer),
       ended: (end) => {
         early = end;
         call?.inboundHandlers.ended(end);
