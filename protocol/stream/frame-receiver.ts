@@ -12,6 +12,8 @@ export interface FrameHandlers {
   text(text: string): void;
   /** The payload is the receiver's only until the call returns. */
   ping(payload: Uint8Array): void;
+  /** For who pings: the payload is the receiver's only until the call returns. */
+  pong?(payload: Uint8Array): void;
   /** The last call. 1005 where the frame names no code. */
   close(code: number, reason: string): void;
   /** The last call: the peer broke a rule; `code` is what to close with (1002, 1007, 1009). */
@@ -148,6 +150,7 @@ export class FrameReceiver {
 
   #endControl(payload: Uint8Array): void {
     if (this.#opcode === opcodes.ping) this.#handlers.ping(payload);
+    if (this.#opcode === opcodes.pong) this.#handlers.pong?.(payload);
     if (this.#opcode !== opcodes.close) return;
     if (payload.length === 1) return this.#violate(1002, 'a close frame must not have 1 byte');
     const code = payload.length === 0 ? 1005 : (payload[0]! << 8) | payload[1]!;
