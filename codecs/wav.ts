@@ -89,33 +89,35 @@ export function parseWav(bytes: Uint8Array): Wav {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 12 || readTag(bytes, 0) !== 'RIFF' || readTag(bytes, 8) !== 'WAVE')
     throw new WavError('not-wav', `a WAVE file must begin with RIFF … WAVE, got ${describeStart(bytes)}`);
-  let format: Format | undefined;
+  let format: WavFormat | undefined;
   for (let at = 12; at + 8 <= bytes.length; ) {
     const tag = readTag(bytes, at);
     const sizeBytes = view.getUint32(at + 4, true);
     const start = at + 8;
-    if (tag === 'fmt ') format = parseFormat(view, start, Math.min(sizeBytes, bytes.length - start));
+    if (tag === 'fmt ') format = parseWavFormat(view, start, Math.min(sizeBytes, bytes.length - start));
     if (tag === 'data') {
       if (format === undefined)
         throw new WavError('bad-format', 'the fmt chunk must come before the data chunk');
       const rest = bytes.length - start;
       // 0 with something behind it: a writer that was cut off before it could fill in the length.
       const open = sizeBytes === LENGTH_UNKNOWN || sizeBytes > rest || (sizeBytes === 0 && rest > 0);
-      return readSamples(bytes.subarray(start, start + (open ? rest : sizeBytes)), format);
+      return readWavSamples(bytes.subarray(start, start + (open ? rest : sizeBytes)), format);
     }
     at = start + sizeBytes + (sizeBytes & 1);
   }
   throw new WavError('no-data', 'a WAVE file must have a data chunk, found none');
 }
 
-interface Format {
+/** The fmt chunk. */
+export interface WavFormat {
   readonly kind: 'pcm' | 'float' | 'pcma' | 'pcmu';
   readonly channels: number;
   readonly sampleRateHz: number;
   readonly sampleBytes: number;
 }
 
-function parseFormat(view: DataView, at: number, sizeBytes: number): Format {
+/** The fmt chunk of `sizeBytes` from `at`. WavError for what this does not read. */
+export function parseWavFormat(view: DataView, at: number, sizeBytes: number): WavFormat {
   if (sizeBytes < 16) throw new WavError('bad-format', `the fmt chunk must have 16 bytes, got ${sizeBytes}`);
   let tag = view.getUint16(at, true);
   // The extensible form hides the old tag in the first two bytes of its GUID.
@@ -141,7 +143,7 @@ function parseFormat(view: DataView, at: number, sizeBytes: number): Format {
   return { kind, channels, sampleRateHz, sampleBytes: bits / 8 };
 }
 
-function sampleKind(tag: number, bits: number): Format['kind'] | undefined {
+function sampleKind(tag: number, bits: number): WavFormat['kind'] | undefined {
   if (tag === FORMAT_PCM && [8, 16, 24, 32].includes(bits)) return 'pcm';
   if (tag === FORMAT_FLOAT && [32, 64].includes(bits)) return 'float';
   if (tag === FORMAT_ALAW && bits === 8) return 'pcma';
@@ -149,7 +151,8 @@ function sampleKind(tag: number, bits: number): Format['kind'] | undefined {
   return undefined;
 }
 
-function readSamples(data: Uint8Array, format: Format): Wav {
+/** Whole frames from the beginning of a data chunk, or of a part of it. */
+export function readWavSamples(data: Uint8Array, format: WavFormat): Wav {
   const { kind, channels, sampleRateHz, sampleBytes } = format;
   const samples = Math.floor(data.length / sampleBytes / channels) * channels;
   const pcm = new Int16Array(samples);
