@@ -37,7 +37,8 @@ export interface Carried {
   readonly payloadBytes: number;
 }
 
-/** Encodes and decodes frames of 20 ms; those that `lost` names are concealed. */
+/** Encodes and decodes frames of 20 ms; those that `lost` names are recovered from the next one where it is there and
+ *  knows them, else concealed. */
 export function carry(
   codec: Codec,
   spoken: Int16Array,
@@ -48,13 +49,20 @@ export function carry(
   const decoder = codec.createDecoder(sampleRateHz);
   const payload = new Uint8Array(codec.payloadBytesMax);
   const frameSamples = encoder.sampleRateHz / 50;
-  const heard = new Int16Array(spoken.length - (spoken.length % frameSamples));
+  const packets: Uint8Array[] = [];
   let payloadBytes = 0;
-  for (let frame = 0, at = 0; at < heard.length; frame++, at += frameSamples) {
+  for (let at = 0; at + frameSamples <= spoken.length; at += frameSamples) {
     const sizeBytes = encoder.encode(spoken, at, frameSamples, payload, 0);
     payloadBytes += sizeBytes;
-    if (lost(frame)) decoder.conceal(heard, at, frameSamples);
-    else decoder.decode(payload, 0, sizeBytes, heard, at);
+    packets.push(payload.slice(0, sizeBytes));
+  }
+  const heard = new Int16Array(packets.length * frameSamples);
+  for (const [frame, packet] of packets.entries()) {
+    const at = frame * frameSamples;
+    const next = lost(frame + 1) ? undefined : packets[frame + 1];
+    if (!lost(frame)) decoder.decode(packet, 0, packet.length, heard, at);
+    else if (!next || !decoder.recover?.(next, 0, next.length, heard, at, frameSamples))
+      decoder.conceal(heard, at, frameSamples);
   }
   encoder.close();
   decoder.close();

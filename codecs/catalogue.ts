@@ -4,7 +4,8 @@ import type { Codec, CodecName } from './codec.ts';
 import { pcma, pcmu } from './g711.ts';
 import { g722 } from './g722.ts';
 import { l16, l16Narrow } from './l16.ts';
-import { opus, opusAvailable } from './opus.ts';
+import { opus } from './opus.ts';
+import { opusAvailable } from './opus-native.ts';
 
 /** Those that are used unless others are named, cheapest first. */
 export const codecs: readonly Codec[] = [pcmu, pcma, g722, ...(opusAvailable() ? [opus] : [])];

@@ -4,6 +4,16 @@
 /** `l16` has 16 kHz, `l16-8000` what its name says. */
 export type CodecName = 'pcmu' | 'pcma' | 'g722' | 'opus' | 'l16' | 'l16-8000';
 
+/** What the operator wishes of encoders that have a choice; the peer's parameters may ask for less. */
+export interface EncoderSettings {
+  /** Bits per second. */
+  readonly bitrate?: number | undefined;
+  /** 0 (cheapest) to 10. */
+  readonly complexity?: number | undefined;
+  /** Whether silence may be left out for peers that want that. */
+  readonly dtx?: boolean | undefined;
+}
+
 export interface AudioEncoder {
   /** PCM rate that `encode` wants. */
   readonly sampleRateHz: number;
@@ -35,6 +45,16 @@ export interface AudioDecoder {
   ): number;
   /** Writes `samples` samples that stand in for a lost packet; silence where the codec knows nothing better. */
   conceal(pcm: Int16Array, pcmOffset: number, samples: number): number;
+  /** Instead of `conceal`, where the packet behind the lost one is at hand, and before that one is decoded: writes what
+   *  it says of the lost one (in-band FEC), `samples` long; 0 where it says nothing. */
+  recover?(
+    payload: Uint8Array,
+    payloadOffset: number,
+    sizeBytes: number,
+    pcm: Int16Array,
+    pcmOffset: number,
+    samples: number,
+  ): number;
   reset(): void;
   /** As that of an encoder. */
   close(): void;
@@ -58,6 +78,6 @@ export interface Codec {
   readonly fmtp?: string;
   /** `sampleRateHz` is a wish: a codec with one PCM rate ignores it, so read the rate that came of it. `fmtpRemote` is
    *  the parameters that the peer wrote for what it receives. */
-  createEncoder(sampleRateHz?: number, fmtpRemote?: string): AudioEncoder;
+  createEncoder(sampleRateHz?: number, fmtpRemote?: string, settings?: EncoderSettings): AudioEncoder;
   createDecoder(sampleRateHz?: number): AudioDecoder;
 }

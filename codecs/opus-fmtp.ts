@@ -17,7 +17,7 @@ export interface OpusFmtp {
   readonly constantBitrate: boolean;
 }
 
-/** Ours, in offers and answers. */
+/** Ours, in offers and answers, where we can read what we ask for. */
 export const opusFmtpLocal = 'useinbandfec=1';
 
 /** Reads the parameters, whatever their order and case. A value that is not within the RFC's bounds counts as not

@@ -44,6 +44,47 @@ export function opusPacketMs(
   }
 }
 
+/** Whether the packet says something of the one before it too: the LBRR flag, behind the voice activity flags at the
+ *  very start of what SILK wrote, for each channel (§4.2.3). CELT has none. */
+export function opusHasFec(payload: Uint8Array, payloadOffset: number, sizeBytes: number): boolean {
+  if (opusPacketMs(payload, payloadOffset, sizeBytes) === undefined) return false;
+  const toc = payload[payloadOffset]!;
+  if (toc >> 3 >= 16) return false;
+  const at = firstFrameAt(payload, payloadOffset, payloadOffset + sizeBytes);
+  if (at === undefined) return false;
+  const voiceFlags = Math.max(1, opusFrameMs(toc) / 20);
+  const flags = payload[at]!;
+  const ofMid = (flags >> (7 - voiceFlags)) & 1;
+  const ofSide = (toc & 4) === 0 ? 0 : (flags >> (6 - 2 * voiceFlags)) & 1;
+  return ofMid + ofSide > 0;
+}
+
+/** Of a packet whose framing holds; undefined where its first frame is empty. */
+function firstFrameAt(payload: Uint8Array, start: number, end: number): number | undefined {
+  const code = payload[start]! & 3;
+  if (code < 2) return start + 1 < end ? start + 1 : undefined;
+  if (code === 2) {
+    const { headerBytes, frameBytes } = readLength(payload, start + 1, end)!;
+    return frameBytes === 0 ? undefined : start + 1 + headerBytes;
+  }
+  const header = payload[start + 1]!;
+  let at = start + 2;
+  let paddingBytes = 0;
+  for (let more = (header & 64) !== 0; more; ) {
+    const lengthByte = payload[at++]!;
+    more = lengthByte === 255;
+    paddingBytes += more ? 254 : lengthByte;
+  }
+  const lengths = (header & 128) === 0 ? 0 : (header & 63) - 1;
+  let firstBytes = end - at - paddingBytes;
+  for (let i = 0; i < lengths; i++) {
+    const length = readLength(payload, at, end)!;
+    if (i === 0) firstBytes = length.frameBytes;
+    at += length.headerBytes;
+  }
+  return firstBytes > 0 && at < end ? at : undefined;
+}
+
 /** Code 3, §3.2.5: the number of frames, if the lengths add up. */
 function countedFrames(payload: Uint8Array, start: number, end: number, frameMs: number): number | undefined {
   if (start >= end) return undefined;

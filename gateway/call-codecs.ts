@@ -1,6 +1,6 @@
 import { codecNamed } from '../codecs/catalogue.ts';
 import type { Codec, CodecName } from '../codecs/codec.ts';
-import { opusUnavailableReason } from '../codecs/opus.ts';
+import { opusUnavailableReason } from '../codecs/opus-native.ts';
 import { GatewayError } from './errors.ts';
 
 /** The codecs of `rtp.codecs` that this machine has, in that order. `l16` is both of its rates. Throws `GatewayError`

@@ -206,7 +206,9 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   #conceal(nowMs: number): void {
     this.#meter.bursts?.lost();
-    if (this.#receives) this.#uplink.conceal(nowMs);
+    const next = this.#jitterBuffer.following;
+    const isAudio = next?.header.payloadType === this.#session!.payloadTypeReceive;
+    if (this.#receives) this.#uplink.conceal(nowMs, isAudio ? next : undefined);
   }
 
   /** The sender began anew: what waits is played, then nothing is compared with what was before. */

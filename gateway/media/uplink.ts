@@ -1,4 +1,5 @@
 import { DelaySpread } from '../../protocol/rtp/delay-spread.ts';
+import type { HeldPacket } from '../../protocol/rtp/jitter-buffer.ts';
 import type { RtpHeader } from '../../protocol/rtp/packet.ts';
 import { telephoneEventBytes } from '../../protocol/rtp/telephone-event.ts';
 import { UplinkTimeline } from '../../protocol/rtp/uplink-timeline.ts';
@@ -131,17 +132,24 @@ export class Uplink {
     this.#noise?.end();
   }
 
-  /** A packet that was given up. */
-  conceal(nowMs: number): void {
+  /** A packet that was given up. `next` is the audio packet behind it, where it is there already. */
+  conceal(nowMs: number, next?: HeldPacket): void {
     const wanted = this.#samplesReceived;
     if (wanted === 0 || !this.#timeline.lost(this.#ticksOf(wanted))) return;
     const { decoder } = this.#coders!;
-    const samples = decoder.conceal(pcm, 0, wanted);
+    const samples = this.#recover(wanted, next) || decoder.conceal(pcm, 0, wanted);
     this.#digits.listen(pcm, samples, decoder.sampleRateHz, nowMs);
     for (const sink of this.#sinks) {
       if (sink.playMadeUp === undefined) sink.play(pcm, 0, samples, nowMs);
       else sink.playMadeUp(pcm, 0, samples, nowMs);
     }
+  }
+
+  /** What the next packet says of the lost one, if it follows it in time too. */
+  #recover(wanted: number, next: HeldPacket | undefined): number {
+    if (next === undefined || this.#timeline.ahead(next.header.timestamp) !== 0) return 0;
+    const { payloadOffset, payloadBytes } = next.header;
+    return this.#coders!.decoder.recover?.(next.bytes, payloadOffset, payloadBytes, pcm, 0, wanted) ?? 0;
   }
 
   /** The sender began anew. */

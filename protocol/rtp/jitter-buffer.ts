@@ -94,14 +94,29 @@ export class JitterBuffer {
       if (this.#flushing) this.#stop();
       return undefined;
     }
-    const slot = this.#slots[this.#sequenceNext & (slots - 1)]!;
-    if (slot.held) return this.#release(slot);
-    const beyond = this.#beyond;
-    if (beyond.held && beyond.header.sequence === this.#sequenceNext) return this.#release(beyond);
+    const front = this.#front;
+    if (front !== undefined) return this.#release(front);
     const giveUp =
-      this.#flushing || beyond.held || nowMs >= this.#deadlineMs || this.#heldCount > this.#packetsHeldMax;
+      this.#flushing ||
+      this.#beyond.held ||
+      nowMs >= this.#deadlineMs ||
+      this.#heldCount > this.#packetsHeldMax;
     if (!giveUp) return undefined;
     return this.#giveUpOne();
+  }
+
+  /** The packet that `next` will give next, if it is there already; it stays. Behind a `'lost'` it may say something of
+   *  the lost one. */
+  get following(): HeldPacket | undefined {
+    return this.#front;
+  }
+
+  get #front(): Slot | undefined {
+    if (this.#heldCount === 0) return undefined;
+    const slot = this.#slots[this.#sequenceNext & (slots - 1)]!;
+    if (slot.held) return slot;
+    const beyond = this.#beyond;
+    return beyond.held && beyond.header.sequence === this.#sequenceNext ? beyond : undefined;
   }
 
   /** The hole in front is not waited for any longer. */

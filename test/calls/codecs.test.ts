@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { codecNamed } from '../../codecs/catalogue.ts';
 import type { CodecName } from '../../codecs/codec.ts';
 import { measureTone } from '../../codecs/goertzel.ts';
-import { opusAvailable, opusIdleCounts } from '../../codecs/opus.ts';
+import { opusAvailable, opusIdleCounts } from '../../codecs/opus-native.ts';
 import { CallWorld } from '../support/call-world.ts';
 
 const tone = { frequencyHz: 1_000, levelDbfs: -12 };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { opus, opusAvailable } from '../../codecs/opus.ts';
+import { opus } from '../../codecs/opus.ts';
 import { parseOpusFmtp } from '../../codecs/opus-fmtp.ts';
+import { opusAvailable } from '../../codecs/opus-native.ts';
 import { createTone } from '../../codecs/tones.ts';
 
 const nothing = {

@@ -2,13 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codecNamed } from '../../codecs/catalogue.ts';
 import { measureTone } from '../../codecs/goertzel.ts';
-import {
-  createOpusEncoder,
-  opus,
-  opusAvailable,
-  opusIdleCounts,
-  opusUnavailableReason,
-} from '../../codecs/opus.ts';
+import { createOpusEncoder, opus } from '../../codecs/opus.ts';
+import { opusAvailable, opusIdleCounts, opusUnavailableReason } from '../../codecs/opus-native.ts';
 import { opusFrameMs, opusPacketMs } from '../../codecs/opus-packet.ts';
 import { createTone } from '../../codecs/tones.ts';
 import { createRandom } from '../support/random.ts';

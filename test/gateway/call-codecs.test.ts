@@ -3,15 +3,15 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 const names = (codecs: readonly { readonly name: string }[]) => codecs.map(({ name }) => name);
 
 afterEach(() => {
-  vi.doUnmock('../../codecs/opus.ts');
+  vi.doUnmock('../../codecs/opus-native.ts');
   vi.resetModules();
 });
 
 /** The module as it is on a machine where the native module of Opus could not be built. */
 async function withoutOpus(): Promise<typeof import('../../gateway/call-codecs.ts')> {
   vi.resetModules();
-  vi.doMock('../../codecs/opus.ts', () => ({
-    opus: { name: 'opus' },
+  vi.doMock('../../codecs/opus-native.ts', async (original) => ({
+    ...(await original<typeof import('../../codecs/opus-native.ts')>()),
     opusAvailable: () => false,
     opusUnavailableReason: () => 'Opus is not offered; run `npm rebuild @discordjs/opus`',
   }));

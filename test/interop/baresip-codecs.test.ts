@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { opusAvailable } from '../../codecs/opus.ts';
+import { opusAvailable } from '../../codecs/opus-native.ts';
 import { type Bot, startBot } from '../../gateway/bots/bot.ts';
 import { baresip } from '../support/peers/baresip.ts';
 import { BaresipPhone, hasModule } from '../support/peers/baresip-phone.ts';

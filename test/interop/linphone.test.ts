@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCertificate } from '../../bench/certificate.ts';
 import type { CodecName } from '../../codecs/codec.ts';
-import { opusAvailable } from '../../codecs/opus.ts';
+import { opusAvailable } from '../../codecs/opus-native.ts';
 import { type Bot, startBot } from '../../gateway/bots/bot.ts';
 import {
   type GatewayProcess,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { opusAvailable, opusIdleCounts } from '../../../codecs/opus.ts';
+import { opusAvailable, opusIdleCounts } from '../../../codecs/opus-native.ts';
 import { CoderPair } from '../../../gateway/media/coder-pair.ts';
 import { createMediaWorld, startMediaCall } from '../../support/media-call.ts';
 
