@@ -7,6 +7,7 @@ import { servedAlgorithms } from '../protocol/sip/digest-server.ts';
 import { parseUri } from '../protocol/sip/uri.ts';
 import { connectStreamSchema } from '../protocol/svaml/connect-stream.ts';
 import { svamlFormats } from '../protocol/svaml/formats.ts';
+import { audioFormats, audioSettings, recordingSettings, speechSettings } from './config-audio.ts';
 import { parseHttpListener, parseSipListener } from './listen-address.ts';
 import { logLevels } from './log.ts';
 import { parseEndpointPattern } from './routing/endpoint-pattern.ts';
@@ -16,6 +17,7 @@ import { isAddressRange } from './signaling/address-ranges.ts';
 /** What the texts in the configuration must look like. */
 export const configFormats: Formats = {
   ...svamlFormats,
+  ...audioFormats,
   'node-id': {
     expected: 'at most 32 letters, digits, `-` and `_`',
     accepts: (text) => /^[A-Za-z0-9_-]{1,32}$/.test(text),
@@ -423,9 +425,9 @@ export const configSchema = Type.Object({
     }),
   ),
   stream,
-  recording: Type.Optional(
-    Type.Object({ directory: text('Where recordings go.') }, { ...later, description: 'Recording.' }),
-  ),
+  audio: audioSettings,
+  speech: speechSettings,
+  recording: recordingSettings,
   cluster: Type.Optional(
     Type.Object(
       { nats: text('URL of the NATS server.') },

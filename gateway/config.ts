@@ -129,10 +129,11 @@ function check(layers: ConfigLayers): { config: Config; problems: ConfigProblem[
   };
 }
 
-function holdsSecrets({ applications, routes = [], sip, trunks }: Config): boolean {
+function holdsSecrets({ applications, recording, routes = [], sip, trunks }: Config): boolean {
   return (
     applications.length > 0 ||
     sip.auth !== undefined ||
+    recording.s3 !== undefined ||
     trunks.some(({ password }) => password !== undefined) ||
     routes.some(
       ({ action }) =>
@@ -149,9 +150,10 @@ function withFiles(config: Config, directory: string): Config {
     const files = Object.entries(tls).filter(([name]) => (tlsFiles as readonly string[]).includes(name));
     return { ...tls, ...Object.fromEntries(files.map(([name, file]) => [name, resolve(directory, file)])) };
   };
-  const { sip, http } = config;
+  const { sip, http, recording } = config;
   return {
     ...config,
+    recording: { ...recording, directory: resolve(directory, recording.directory) },
     sip: { ...sip, ...(sip.tls && { tls: absolute(sip.tls) }) },
     http: { ...http, ...(http.tls && { tls: absolute(http.tls) }) },
   };

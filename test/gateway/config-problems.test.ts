@@ -28,7 +28,7 @@ const problemsOf = async (loading: Promise<unknown>): Promise<string[]> => {
 
 describe('what is wrong in the file is named', () => {
   const top =
-    'node, sip, rtp, media, http, applications, callbacks, trunks, routes, stream, recording, cluster, log';
+    'node, sip, rtp, media, http, applications, callbacks, trunks, routes, stream, audio, speech, recording, cluster, log';
   const listener = 'PROTOCOL:ADDRESS:PORT such as udp:0.0.0.0:5060, tcp:127.0.0.1:5060 or "udp:[::1]:5060"';
   const later = 'this is not available in this version yet; remove it';
   const application =
@@ -111,7 +111,8 @@ describe('what is wrong in the file is named', () => {
     // What is not there yet is refused, not ignored.
     { yaml: 'rtp: { srtp: yes }', problems: ['callwire.yaml:1: rtp.srtp: found "yes", expected off, optional or required'] },
     { yaml: 'cluster: { nats: nats://127.0.0.1:4222 }', problems: [`callwire.yaml:1: cluster: found a mapping, expected no such setting; ${later}`] },
-    { yaml: 'recording: { directory: ./r }', problems: [`callwire.yaml:1: recording: found a mapping, expected no such setting; ${later}`] },
+    { yaml: 'recording: { s3: { bucket: B, accessKeyId: a, secretAccessKey: s } }', problems: ['callwire.yaml:1: recording.s3.bucket: found "B", expected a bucket of 3 to 63 small letters, digits, dots and hyphens'] },
+    { yaml: 'speech: { command: say, voice: -x }', problems: ['callwire.yaml:1: speech.voice: found "-x", expected a voice of at most 64 letters, digits and + - _ .'] },
     { yaml: 'sip: { listen: [tls:127.0.0.1:5061] }', problems: ['callwire.yaml:1: sip.listen[0]: found "tls:127.0.0.1:5061" without sip.tls, expected the certificate of this listener; add `tls: { cert: cert.pem, key: key.pem }` to sip'] },
     { yaml: 'sip: { tls: { cert: a.pem, key: b.pem, requireClientCertificate: true } }', problems: ['callwire.yaml:1: sip.tls.requireClientCertificate: found true without sip.tls.ca, expected the authority of those certificates; add `ca: ca.pem`'] },
     { yaml: 'routes: [{ action: { name: hangup } }]', problems: [`callwire.yaml:1: routes[0].action.name: found "hangup", expected connectStream; ${later}`] },

@@ -75,6 +75,16 @@ describe('without any configuration', () => {
         bufferBytes: 5_000_000,
         endpoints: { allow: [], denyPrivate: true },
       },
+      audio: {
+        hosts: [],
+        cacheMb: 64,
+        fileMb: 32,
+        maxSeconds: 3_600,
+        downloads: 32,
+        decoders: 64,
+        timeoutMs: 10_000,
+      },
+      recording: { directory: join(directory, 'nowhere', 'recordings'), format: 'wav' },
       log: { level: 'info' },
     });
     expect(config.media.workers).toBeGreaterThanOrEqual(1);
