@@ -4,6 +4,7 @@ import type { ReferProgress } from '../../protocol/sip/refer.ts';
 import type { RequestSeries } from '../../protocol/sip/request-series.ts';
 import type { OutsideRequestOptions } from './outside-requests.ts';
 import type { SipFlow } from './sip-flow.ts';
+import type { SipTls } from './sip-tls.ts';
 
 /** What the control plane sees of SIP: user agents and the INVITE sessions on them. Retransmissions,
  *  transactions, tags, ACKs, route sets and glare stay below this line. */
@@ -30,6 +31,9 @@ export interface UserAgent {
     readonly to: string;
     readonly credentials?: { readonly username: string; readonly password: string } | undefined;
   }): RequestSeries;
+  /** A new certificate, or other authorities, for the TLS connections to come; those that are open stay as they are. Throws
+   *  the system's error where certificate and key do not fit, and keeps the old ones. */
+  reloadTls(tls: SipTls): void;
   /** Live sessions, transactions and timers; all zero when nothing is left behind. */
   counts(): UserAgentCounts;
   /** Closes every socket. Sessions still open end with `cause: 'closed'`. */

@@ -75,6 +75,11 @@ export class SipTransport {
     }
   }
 
+  /** For connections to come. Throws where certificate and key do not fit, having changed nothing. */
+  reloadTls(tls: SipTls): void {
+    this.#streams.reloadTls(tls);
+  }
+
   get connections(): number {
     return this.#streams.size;
   }

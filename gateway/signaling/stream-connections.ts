@@ -1,6 +1,12 @@
 import { once } from 'node:events';
 import { connect as connectTcp, createServer, isIP, type Server, type Socket } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer, TLSSocket } from 'node:tls';
+import {
+  connect as connectTls,
+  createSecureContext,
+  createServer as createTlsServer,
+  TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
 import type { SipParseError } from '../../protocol/sip/parse.ts';
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
@@ -47,6 +53,8 @@ const systemKeepAliveMs = 60_000;
 export class StreamConnections {
   readonly #options: StreamConnectionsOptions;
   readonly #servers: Server[] = [];
+  readonly #tlsServers: TlsServer[] = [];
+  #tls: SipTls | undefined;
   readonly #connections = new Map<string, StreamConnection>();
   /** By the address that the far side says it listens at. */
   readonly #aliases = new Map<string, StreamConnection>();
@@ -57,6 +65,7 @@ export class StreamConnections {
 
   constructor(options: StreamConnectionsOptions) {
     this.#options = options;
+    this.#tls = options.tls;
   }
 
   get size(): number {
@@ -69,10 +78,7 @@ export class StreamConnections {
     ipv6Only: boolean,
   ): Promise<SipAddress> {
     const accept = (socket: Socket): void => this.#accept(socket, protocol);
-    const server =
-      protocol === 'tcp'
-        ? createServer(accept)
-        : createTlsServer({ ...serverTls(this.#options.tls), handshakeTimeout: connectMsDefault }, accept);
+    const server = protocol === 'tcp' ? createServer(accept) : this.#createTlsServer(accept);
     server.on('connection', (socket) => this.#limit(socket));
     server.on('tlsClientError', () => this.#options.counted('tls-handshake-failed'));
     server.listen({ port, host: address, ipv6Only });
@@ -81,6 +87,21 @@ export class StreamConnections {
     this.#servers.push(server);
     const bound = server.address();
     return { protocol, address, port: typeof bound === 'object' && bound !== null ? bound.port : port };
+  }
+
+  #createTlsServer(accept: (socket: Socket) => void): TlsServer {
+    const server = createTlsServer({ ...serverTls(this.#tls), handshakeTimeout: connectMsDefault }, accept);
+    this.#tlsServers.push(server);
+    return server;
+  }
+
+  /** From now on connections are made with this certificate and these authorities; those that are open stay. Whether
+   *  clients must show one was settled by `listen`. Throws where certificate and key do not fit, having changed nothing. */
+  reloadTls(tls: SipTls): void {
+    createSecureContext({ cert: tls.cert, key: tls.key, ca: tls.ca });
+    const listening = this.#tlsServers.length > 0 ? serverTls(tls) : {};
+    for (const server of this.#tlsServers) server.setSecureContext(listening);
+    this.#tls = tls;
   }
 
   /** An open connection to that address and port, or a new one. Throws and rejects with the system's error or a
@@ -196,7 +217,7 @@ export class StreamConnections {
         ? connectTls({
             host: address,
             port,
-            ...clientTls(this.#options.tls),
+            ...clientTls(this.#tls),
             // An address is no server name to TLS (RFC 6066 §3), and is checked in the certificate all the same.
             ...(serverName === undefined || isIP(serverName) !== 0 ? {} : { servername: serverName }),
           })

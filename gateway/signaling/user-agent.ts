@@ -37,6 +37,7 @@ import type {
 import { createProfile } from './session-profile.ts';
 import { SessionTable } from './session-table.ts';
 import type { SipFlow } from './sip-flow.ts';
+import type { SipTls } from './sip-tls.ts';
 import { SipTransport } from './sip-transport.ts';
 import { TargetResolver } from './target-resolver.ts';
 import { Transactions } from './transactions.ts';
@@ -147,6 +148,10 @@ class SipUserAgent implements UserAgent, SessionHost {
 
   get listening(): readonly SipAddress[] {
     return this.#transport.listening;
+  }
+
+  reloadTls(tls: SipTls): void {
+    this.#transport.reloadTls(tls);
   }
 
   counts(): UserAgentCounts {
