@@ -1,7 +1,10 @@
 /** What an application is told and asked about its calls: JSON bodies of POSTs, fields as published for the Voice
  *  API v1. What is undefined is left out. */
 
-export type CallbackMessage = IceMessage | AceMessage | PieMessage | DiceMessage | NotifyMessage;
+/** Answered with SVAML. */
+export type CallbackQuestion = IceMessage | AceMessage | PieMessage;
+/** Wants no answer but that it was taken. */
+export type CallbackNews = DiceMessage | NotifyMessage;
 
 interface Common {
   readonly callid: string;

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { streamUrl } from '../../protocol/svaml/formats.ts';
+import { streamUrl, webUrl } from '../../protocol/svaml/formats.ts';
 import { errorCode } from '../errors.ts';
 import { endpointMatches, parseEndpointPattern } from './endpoint-pattern.ts';
 
@@ -26,6 +26,9 @@ export interface EndpointGuardOptions {
   /** Patterns as in `stream.endpoints.allow`. Empty: every public endpoint. */
   readonly allow: readonly string[];
   readonly denyPrivate: boolean;
+  /** Which URLs it is about: ws and wss (the default), or http and https. `allow` counts for each by itself: patterns
+   *  of the one kind close nothing of the other. */
+  readonly kind?: 'stream' | 'web';
   /** Every address of a name, in order of preference. Rejects as `dns.lookup` does. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
@@ -33,14 +36,20 @@ export interface EndpointGuardOptions {
 export function createEndpointGuard({
   allow,
   denyPrivate,
+  kind = 'stream',
   resolve = resolveHost,
 }: EndpointGuardOptions): EndpointGuard {
-  const patterns = allow.map((text) => parseEndpointPattern(text)).filter((pattern) => pattern !== undefined);
+  const [urlOf, schemes] =
+    kind === 'stream' ? [streamUrl, 'ws:// or wss://'] : [webUrl, 'http:// or https://'];
+  const patterns = allow
+    .map((text) => parseEndpointPattern(text))
+    .filter((pattern) => pattern !== undefined)
+    .filter(({ scheme }) => schemes.includes(`${scheme}:`));
   return {
     async approve(endpoint) {
       // ws and wss are special schemes to the URL standard: 0x7f.1, 2130706433 and 127.1 all come out as 127.0.0.1.
-      const url = streamUrl(endpoint);
-      if (url === undefined) return refusal('endpoint-malformed', endpoint, 'is no ws:// or wss:// URL');
+      const url = urlOf(endpoint);
+      if (url === undefined) return refusal('endpoint-malformed', endpoint, `is no ${schemes} URL`);
       const matching = patterns.filter((pattern) => endpointMatches(pattern, url));
       if (patterns.length > 0 && matching.length === 0) {
         return refusal('endpoint-not-allowed', endpoint, 'is not in stream.endpoints.allow');
