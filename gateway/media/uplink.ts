@@ -20,6 +20,13 @@ const holeMsMax = 120;
 const holeMsFirst = 60;
 /** What is further off is another talkspurt, or a clock that was set anew. */
 const aheadMsMax = 500;
+/** Nothing for so long behind audio that was quiet is silence suppression; behind louder audio the line has stalled, and
+ *  a gap in a word is worse than none. */
+const silenceMsMin = 40;
+const silenceMsMax = 120;
+const quietDbfsMax = -40;
+/** What was filled in vain is made up for up to so much. */
+const owedMsMax = 1000;
 
 /** What becomes of a phone's packets once they are in order: decoded or concealed, on one time axis with its digits,
  *  and pushed to every sink. */
@@ -32,6 +39,11 @@ export class Uplink {
   #spread = new DelaySpread(8000);
   /** Of a peer with silence suppression. */
   #noise: NoiseFiller | undefined;
+  /** When something came last that takes time, and how loud audio was then; undefined where nothing is to be filled. */
+  #arrivedMs: number | undefined;
+  #levelDbfs = 0;
+  /** Silence that sinks have had beyond the time that passed, as packets were late and not missing. */
+  #owedMs = 0;
   /** Samples of the packet played last: what a lost one is taken to have had. */
   #samplesReceived = 0;
 
@@ -56,6 +68,7 @@ export class Uplink {
 
   /** Notes when an audio packet came, before it is put into order. */
   arrived(timestamp: number, nowMs: number): void {
+    if (this.#arrivedMs !== undefined) this.#arrivedMs = nowMs;
     this.#spread.measure(timestamp, nowMs);
     const aheadTicks = this.#timeline.ahead(timestamp);
     if (aheadTicks === undefined) return;
@@ -83,10 +96,12 @@ export class Uplink {
   }
 
   deliver(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
-    this.#noise?.end();
+    if (this.#noise !== undefined) this.#endSilence(this.#noise, header.timestamp);
     const { decoder } = this.#coders!;
     const samples = decoder.decode(bytes, header.payloadOffset, header.payloadBytes, pcm, 0);
     if (samples === 0) return;
+    this.#levelDbfs = levelDbfs(samples);
+    this.#arrivedMs = nowMs;
     const silence = this.#timeline.audio(header.timestamp, this.#ticksOf(samples));
     if (silence === undefined) return;
     if (silence > 0) this.#playSilence(silence, nowMs, samples);
@@ -101,6 +116,7 @@ export class Uplink {
     const offset = header.payloadOffset;
     const duration = (bytes[offset + 2]! << 8) | bytes[offset + 3]!;
     const ended = (bytes[offset + 1]! & 0x80) !== 0;
+    this.#arrivedMs = nowMs;
     const silence = this.#timeline.event(header.timestamp, duration, ended);
     if (silence > 0) this.#playSilence(silence, nowMs, 0);
   }
@@ -108,27 +124,52 @@ export class Uplink {
   /** A comfort noise packet: from it on until the next audio there is noise. */
   deliverNoise(header: RtpHeader, bytes: Uint8Array, nowMs: number): void {
     this.#noise ??= new NoiseFiller();
-    this.#noise.begin(bytes, header.payloadOffset, header.payloadBytes, nowMs);
+    this.#noise.announce(bytes, header.payloadOffset, header.payloadBytes, nowMs);
   }
 
   /** On the wheel: fills the time in which the peer is silent. */
   tick(nowMs: number): void {
+    if (this.#arrivedMs !== undefined && nowMs - this.#arrivedMs > silenceMsMin) this.#noticeSilence(nowMs);
     const noise = this.#noise;
-    if (!noise?.active) return;
+    if (noise === undefined) return;
     const { sampleRateHz } = this.#coders!.decoder;
     for (let samples = noise.next(pcm, sampleRateHz, nowMs); samples > 0; ) {
-      for (const sink of this.#sinks) sink.play(pcm, 0, samples, nowMs);
+      for (const sink of this.#sinks) {
+        // One that plays at its own pace knows by itself that nothing is there.
+        if (noise.announced || sink.playMadeUp === undefined) sink.play(pcm, 0, samples, nowMs);
+      }
       samples = noise.next(pcm, sampleRateHz, nowMs);
     }
   }
 
+  /** Opus DTX, and phones that just send nothing in pauses. */
+  #noticeSilence(nowMs: number): void {
+    const endedMs = this.#arrivedMs! + this.#packetMs();
+    const patienceMs = Math.max(silenceMsMin, Math.min(silenceMsMax, this.#spread.spreadMs ?? holeMsFirst));
+    if (nowMs - endedMs < patienceMs) return;
+    this.#arrivedMs = undefined;
+    if (this.#noise?.announced || this.#levelDbfs > quietDbfsMax) return;
+    this.#noise ??= new NoiseFiller();
+    this.#noise.guess(this.#levelDbfs, endedMs + this.#owedMs);
+    this.#owedMs = 0;
+  }
+
+  #endSilence(noise: NoiseFiller, timestamp: number): void {
+    const { guessed } = noise;
+    const filledMs = noise.end();
+    if (!guessed) return;
+    const passedMs = ((this.#timeline.ahead(timestamp) ?? 0) * 1000) / this.#coders!.codec.rtpClockRateHz;
+    this.#owedMs = Math.min(owedMsMax, Math.max(0, filledMs - Math.max(0, passedMs)));
+  }
+
   /** The peer has said that it is silent. */
   get silent(): boolean {
-    return this.#noise?.active ?? false;
+    return this.#noise?.announced ?? false;
   }
 
   /** We do not listen any more, as on hold. */
   pause(): void {
+    this.#arrivedMs = undefined;
     this.#noise?.end();
   }
 
@@ -156,6 +197,7 @@ export class Uplink {
   restart(): void {
     this.#timeline.reset();
     this.#noise?.end();
+    this.#owedMs = 0;
     this.#coders?.decoder.reset();
   }
 
@@ -195,4 +237,12 @@ export class Uplink {
   #format({ decoder: { sampleRateHz } }: CoderPair): AudioFormat {
     return { sampleRateHz, queueBytesMax: (sampleRateHz * 2 * queuedMsMax) / 1000, live: this };
   }
+}
+
+/** Of the first `samples` of `pcm`, from two neighbours of every eight: enough to know silence by, and no frequency
+ *  passes between them. */
+function levelDbfs(samples: number): number {
+  let sum = 0;
+  for (let i = 0; i + 1 < samples; i += 8) sum += pcm[i]! * pcm[i]! + pcm[i + 1]! * pcm[i + 1]!;
+  return 10 * Math.log10((4 * sum) / samples / 32_768 ** 2 + 1e-13);
 }
