@@ -93,7 +93,7 @@ export class RequestReceiver {
     const sessionMethod = method === 'INVITE' || method === 'UPDATE';
     // Elsewhere the body is for whoever handles the request.
     const ownType = headers.find(({ name }) => name === 'Content-Type')?.value.split(';', 1)[0] ?? '';
-    const contentTypes = ['application/sdp'];
+    const contentTypes = ['application/sdp', 'multipart/mixed'];
     if (!sessionMethod && body.length > 0) contentTypes.push(ownType.trim().toLowerCase());
     return {
       methodsAllowed: this.#methodsAllowed,
@@ -212,7 +212,7 @@ export class RequestReceiver {
     const status = readiness();
     this.#refuse(request, flow, status, [
       { name: 'Allow', value: this.#methodsAllowed.join(', ') },
-      { name: 'Accept', value: 'application/sdp' },
+      { name: 'Accept', value: 'application/sdp, multipart/mixed' },
       { name: 'Accept-Encoding', value: 'identity' },
       { name: 'Supported', value: profile.supported.join(', ') },
       ...(status === 503 ? [{ name: 'Retry-After', value: '10' }] : []),

@@ -2,6 +2,7 @@ import { ProtocolError } from '../protocol-error.ts';
 import { rejectValue } from './header-scanner.ts';
 import { isCallId, parseCSeq, parseMaxForwards, parseMediaType } from './header-values.ts';
 import { headerValue, headerValues, type SipHeader, type SipRequest, type SipResponse } from './message.ts';
+import { parseMultipart } from './multipart.ts';
 import { parseNameAddr } from './name-addr.ts';
 import { checkAnyUri, parseUri } from './uri.ts';
 import { branchCookie, parseVia } from './via.ts';
@@ -164,11 +165,26 @@ function checkBody(request: SipRequest, contentTypes: readonly string[]): Refusa
   const contentType = headerValue(request, 'Content-Type');
   if (contentType === undefined) return missing('Content-Type');
   const { type } = parseMediaType(contentType);
-  if (contentTypes.includes(type)) return undefined;
+  const sessionMethod = request.method === 'INVITE' || request.method === 'UPDATE';
+  if (contentTypes.includes(type)) {
+    const readable =
+      !sessionMethod || !type.startsWith('multipart/') || hasReadableParts(request, contentTypes);
+    if (readable) return undefined;
+  }
   const accept = contentTypes.join(', ');
   return refusal(415, 'unsupported-media-type', `expected ${accept}, got ${type}`, [
     { name: 'Accept', value: accept },
   ]);
+}
+
+/** One that we read and none that we must and cannot. Whoever sends a session description beside something else lives
+ *  without the rest, unless it says that it does not (RFC 5621 §4.1 would have it the other way round, and carriers
+ *  leave the parameter out). */
+function hasReadableParts(request: SipRequest, contentTypes: readonly string[]): boolean {
+  const parts = parseMultipart(headerValue(request, 'Content-Type') ?? '', request.body);
+  const unread = parts.filter(({ type }) => !contentTypes.includes(type));
+  const needed = unread.some(({ disposition }) => /;\s*handling\s*=\s*"?required/i.test(disposition));
+  return unread.length < parts.length && !needed;
 }
 
 /** A caller who does not take session descriptions cannot be answered (RFC 4475 §3.3.15). */
