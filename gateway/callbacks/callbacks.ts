@@ -43,12 +43,14 @@ export interface CallbacksOptions {
   /** `callback-…` codes: `failed`, `timeout`, `invalid`, `refused`, `overload` a URL; `dropped`, `expired`,
    *  `undelivered` a message that was given up. */
   readonly counted: (code: string) => void;
+  /** Longest last try at the end; default 1.5 s. */
+  readonly closeMs?: number;
   /** Sends one request; default over the network. */
   readonly post?: (request: PostRequest) => Promise<PostAnswer>;
 }
 
 const contentType = 'application/json; charset=utf-8';
-const closeMs = 1_500;
+const closeMsDefault = 1_500;
 /** News that the application does not take at once keep at most so many of its connections from questions. */
 const newsShare = 4;
 
@@ -66,7 +68,7 @@ interface Target {
 }
 
 export function createCallbacks(options: CallbacksOptions): Callbacks {
-  const { applications, clock, limits } = options;
+  const { applications, clock, limits, closeMs = closeMsDefault } = options;
   const sender = new JsonPost(clock, limits.connections);
   const post = options.post ?? ((request: PostRequest) => sender.post(request));
   const byKey = new Map(
@@ -106,7 +108,6 @@ class ApplicationCallbacks {
   readonly #ownNews: NewsQueue<News>;
   /** To URLs that came over the API: one that is dead must not hold up the DICEs. */
   readonly #givenNews: NewsQueue<News>;
-  readonly #aborting = new AbortController();
   #closed = false;
 
   constructor(
@@ -164,7 +165,6 @@ class ApplicationCallbacks {
   async close(limitMs: number): Promise<void> {
     this.#closed = true;
     const left = await Promise.all([this.#ownNews.close(limitMs), this.#givenNews.close(limitMs)]);
-    this.#aborting.abort();
     const count = left.reduce((sum, some) => sum + some, 0);
     if (count === 0) return;
     for (let i = 0; i < count; i++) this.#options.counted('callback-undelivered');
@@ -222,7 +222,7 @@ class ApplicationCallbacks {
         'x-callback-id': id,
         Authorization: authorizationOf(signed, { key, secret }),
       };
-      return await this.#post({ url, headers, body, limitMs, address, signal: this.#aborting.signal });
+      return await this.#post({ url, headers, body, limitMs, address });
     } finally {
       this.#slots.release();
     }

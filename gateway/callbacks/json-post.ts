@@ -1,4 +1,5 @@
 import {
+  type ClientRequest,
   Agent as HttpAgent,
   request as httpRequest,
   type IncomingMessage,
@@ -21,7 +22,6 @@ export interface PostRequest {
   readonly limitMs: number;
   /** Literal address to connect to, in place of what the host may mean by now. */
   readonly address?: string | undefined;
-  readonly signal?: AbortSignal;
 }
 
 export interface PostAnswer {
@@ -34,6 +34,8 @@ export class JsonPost {
   readonly #clock: Clock;
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;
+  readonly #running = new Set<ClientRequest>();
+  #closed = false;
 
   constructor(clock: Clock, idleSocketsMax: number) {
     this.#clock = clock;
@@ -53,14 +55,15 @@ export class JsonPost {
     const deadline = { left: true, fail: (_error: GatewayError): void => {} };
     const timer = this.#clock.after(request.limitMs, () => {
       deadline.left = false;
-      deadline.fail(new GatewayError('callback-timeout', `no whole answer within ${request.limitMs} ms`));
+      deadline.fail(
+        new GatewayError('callback-timeout', `no whole answer within ${Math.round(request.limitMs)} ms`),
+      );
     });
     try {
       return await this.#once(request, deadline);
     } catch (error) {
       // The server may have closed a kept connection just as this request went out on it; nothing was answered.
-      if (!(error instanceof StaleConnection) || !deadline.left || request.signal?.aborted)
-        throw asGatewayError(error);
+      if (!(error instanceof StaleConnection) || !deadline.left || this.#closed) throw asGatewayError(error);
       try {
         return await this.#once(request, deadline, { agent: false });
       } catch (again) {
@@ -72,12 +75,14 @@ export class JsonPost {
   }
 
   close(): void {
+    this.#closed = true;
+    for (const request of this.#running) request.destroy();
     this.#http.destroy();
     this.#https.destroy();
   }
 
   #once(
-    { url, headers, body, address, signal }: PostRequest,
+    { url, headers, body, address }: PostRequest,
     deadline: { fail(error: GatewayError): void },
     more: RequestOptions = {},
   ): Promise<PostAnswer> {
@@ -93,7 +98,6 @@ export class JsonPost {
           headers: { ...headers, 'Content-Length': body.length },
           agent: secure ? this.#https : this.#http,
           ...(address !== undefined && { lookup: lookupOf(address) }),
-          ...(signal !== undefined && { signal }),
           ...more,
         },
         (response) => {
@@ -107,6 +111,8 @@ export class JsonPost {
         request.destroy();
         reject(error);
       };
+      this.#running.add(request);
+      request.on('close', () => this.#running.delete(request));
       request.on('error', (error) => {
         const stale = request.reusedSocket && /^(?:ECONNRESET|EPIPE)$/.test(errorCode(error));
         reject(stale ? new StaleConnection(error) : error);

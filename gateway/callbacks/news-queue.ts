@@ -118,8 +118,11 @@ export class NewsQueue<Item> {
   #settle(entry: Entry<Item>, outcome: TryOutcome): void {
     const nowMs = this.#options.clock.nowMs();
     if (outcome === 'down') {
-      this.#failures++;
-      this.#pausedUntilMs = nowMs + pauseMs(this.#failures);
+      // Of those that were under way together, one is enough to say so.
+      if (nowMs >= this.#pausedUntilMs) {
+        this.#failures++;
+        this.#pausedUntilMs = nowMs + pauseMs(this.#failures);
+      }
     } else {
       this.#failures = 0;
     }
