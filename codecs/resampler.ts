@@ -35,14 +35,18 @@ export function createResampler(
   toHz: number,
   engine: ResamplerEngine = threadEngine,
 ): Resampler {
-  for (const rateHz of [fromHz, toHz]) {
-    if (!sampleRatesHz.some((known) => known === rateHz))
-      throw new RangeError(`sample rate must be one of ${sampleRatesHz.join(', ')} Hz, got ${rateHz}`);
-  }
+  checkSampleRate(fromHz);
+  checkSampleRate(toHz);
   if (fromHz === toHz) return new PlainCopy(fromHz);
   if (toHz === 2 * fromHz) return new HalfbandUp(fromHz, engine);
   if (fromHz === 2 * toHz) return new HalfbandDown(fromHz, engine);
   return new Polyphase(fromHz, toHz, engine);
+}
+
+/** Throws `RangeError` for anything but one of `sampleRatesHz`. */
+export function checkSampleRate(rateHz: number): void {
+  if (!sampleRatesHz.some((known) => known === rateHz))
+    throw new RangeError(`sample rate must be one of ${sampleRatesHz.join(', ')} Hz, got ${rateHz}`);
 }
 
 class PlainCopy implements Resampler {

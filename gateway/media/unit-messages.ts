@@ -93,12 +93,6 @@ export type UnitEvent =
       readonly stopped: boolean;
     }
   | { readonly type: 'playerClosed'; readonly endpointId: EndpointId }
-  /** Who speaks now, loudest first; at most five times a second, where it changed. */
-  | {
-      readonly type: 'mixerSpeakers';
-      readonly endpointId: EndpointId;
-      readonly members: readonly EndpointId[];
-    }
   | { readonly type: 'mixerClosed'; readonly endpointId: EndpointId }
   /** About once a second, in order and without a gap: silence is in it. Interleaved, left first, where the layout is
    *  stereo. `atMs`: its place in the recording. */
