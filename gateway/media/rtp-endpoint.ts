@@ -15,6 +15,8 @@ import { DigitPath } from './digit-path.ts';
 import { LegMeter, type LegTotals } from './leg-meter.ts';
 import { LivePlayout } from './live-playout.ts';
 import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
+import type { Audible } from './patch-bay.ts';
+import { bytesOf } from './pcm-bytes.ts';
 import { Playout } from './playout.ts';
 import { RtcpSession } from './rtcp-session.ts';
 import { RtpWatch } from './rtp-watch.ts';
@@ -39,7 +41,7 @@ export interface RtpEndpointOptions {
 
 /** One phone: its RTP socket, and what becomes of each packet. Up: `receivePacket` → `Uplink` → the sinks, in the
  *  turn it arrived. Down: the source's audio waits in a playout until the wheel calls `send`. */
-export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
+export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember {
   readonly endpointId: EndpointId;
   readonly #options: RtpEndpointOptions;
   readonly #source = new SourceLock();
@@ -48,6 +50,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   readonly #digits: DigitPath;
   readonly #uplink: Uplink;
   #playout: Playout | LivePlayout | undefined;
+  /** Who hears what we send, as we send it. */
+  #ears: readonly AudioSink[] = [];
   #socket: UdpSocket | undefined;
   #rtcpSocket: UdpSocket | undefined;
   #closed = false;
@@ -240,13 +244,13 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
   }
 
   play(samples: Int16Array, offset: number, count: number, nowMs: number): void {
-    this.playBytes(new Uint8Array(samples.buffer, samples.byteOffset), offset * 2, count * 2, nowMs);
+    this.playBytes(bytesOf(samples), samples.byteOffset + offset * 2, count * 2, nowMs);
   }
 
   playMadeUp(samples: Int16Array, offset: number, count: number, nowMs: number): void {
     const playout = this.#playout;
     if (!(playout instanceof LivePlayout)) return this.play(samples, offset, count, nowMs);
-    playout.pushMadeUp(new Uint8Array(samples.buffer, samples.byteOffset), offset * 2, count * 2);
+    playout.pushMadeUp(bytesOf(samples), samples.byteOffset + offset * 2, count * 2);
   }
 
   /** On the wheel, once a ptime: the next packet, of silence where nothing waits, so that timestamps, NAT bindings
@@ -261,6 +265,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     const played = this.#playout?.take(pcm, samples, encoder.sampleRateHz, nowMs) ?? this.#silence(samples);
     if (!played) this.#framesUnderrun++;
     this.#digits.sound(pcm, samples, encoder.sampleRateHz);
+    if (this.#ears.length > 0) for (const ear of this.#ears) ear.play(pcm, 0, samples, nowMs);
     const packet = this.#packet;
     const payloadBytes = encoder.encode(pcm, 0, samples, packet, rtpHeaderBytes);
     if (payloadBytes === 0) return this.#sender.skip(this.#frameTicks);
@@ -359,6 +364,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
     this.#digits.use(codec.rtpClockRateHz, this.ptimeMs);
     const payloadBytesMax = codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20);
     this.#packet = new Uint8Array(rtpHeaderBytes + payloadBytesMax + srtpGrowthBytesMax);
+    for (const ear of this.#ears) this.#plugEar(ear);
   }
 
   /** Same SSRC, sequence and counters, another unit of time. */
@@ -410,6 +416,22 @@ export class RtpEndpoint implements AudioSource, AudioSink, WheelMember {
 
   removeSink(sink: AudioSink): void {
     this.#uplink.removeSink(sink);
+  }
+
+  addEar(ear: AudioSink): void {
+    this.#ears = [...this.#ears, ear];
+    this.#plugEar(ear);
+  }
+
+  removeEar(ear: AudioSink): void {
+    this.#ears = this.#ears.filter((other) => other !== ear);
+    ear.unplug();
+  }
+
+  #plugEar(ear: AudioSink): void {
+    const sampleRateHz = this.#coders?.encoder.sampleRateHz;
+    // A second: it gets each frame as it is sent.
+    if (sampleRateHz !== undefined) ear.plug({ sampleRateHz, queueBytesMax: sampleRateHz * 2 });
   }
 
   plug(format: AudioFormat): void {
