@@ -21,6 +21,8 @@ export interface Connection {
 
 /** None is called from within a call to the connection. */
 export interface ConnectionHandlers {
+  /** It stands; of TLS: TCP does. */
+  connected?(): void;
   /** `bytes[start … end]` came, the receiver's only until this returns. */
   read(bytes: Uint8Array, start: number, end: number): void;
   /** The peer ended its half; ours ends by itself. */
@@ -106,6 +108,8 @@ export class PolledConnection implements Connection, Polled {
     if (errno !== 0) return this.#fail(this.#system.error('connect', errno));
     this.#state = 'open';
     this.#watch(this.writableLength > 0);
+    this.#handlers.connected?.();
+    if (this.#isClosed) return;
     this.#flush();
   }
 

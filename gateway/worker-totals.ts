@@ -76,6 +76,16 @@ export class WorkerTotals {
         (from) => from.streamDroppedMs,
       ),
       counter(
+        'callwire_stream_marks_total',
+        'Marks reported to stream servers, as played or as cleared.',
+        (from) => from.streamMarks,
+      ),
+      counter(
+        'callwire_stream_resumes_total',
+        'Lost stream connections that another one replaced.',
+        (from) => from.streamResumes,
+      ),
+      counter(
         'callwire_frames_skipped_total',
         '20 ms frames not sent because the worker was too late for them.',
         (from) => from.framesSkipped,

@@ -12,6 +12,27 @@ export interface AudioFormat {
     /** The sink is about to run dry: whatever waits for a missing packet comes now. False where nothing waits. */
     hurry(nowMs: number): boolean;
   };
+  /** Of a source that waits to be played: how, and who hears what became of it. */
+  readonly playout?: PlayoutWishes;
+}
+
+export interface PlayoutWishes {
+  /** The first audio after silence waits until so much of it is here, or so long. Default: what a server that sends in
+   *  real time needs. */
+  readonly prebufferMs?: number | undefined;
+  /** Whether a debt of silence that a stalled server left is cut out again. Default: true. */
+  readonly catchesUp?: boolean | undefined;
+  readonly listener?: PlayoutListener | undefined;
+}
+
+/** Called in the turn in which it happens, also from within a call to the sink. */
+export interface PlayoutListener {
+  /** The last sample before the mark was sent, or will never be. */
+  reached(mark: number, status: 'played' | 'cleared'): void;
+  /** The queue passed 80 % of its room on the way up, 50 % on the way down, or dropped the oldest. */
+  filled(state: 'xoff' | 'xon', queuedMs: number, droppedMs: number): void;
+  /** Nothing waits any more; only after `watchDrained`. */
+  drained(): void;
 }
 
 export interface AudioSink {
@@ -30,9 +51,31 @@ export interface AudioSink {
   noteArrival?(aheadMs: number, nowMs: number): void;
   /** Drops what was not played yet, and every trace of it in resampler and encoder. */
   clear(): void;
+  /** Of a sink that queues: reports the end of what was played so far to the source's listener. Marks are numbered
+   *  upwards. */
+  mark?(mark: number): void;
+  /** Reports all that wait as cleared; the audio stays. */
+  forgetMarks?(): void;
+  watchDrained?(): void;
+  /** Stops taking from the queue, or goes on. */
+  pause?(paused: boolean): void;
+  /** Sent since `plug`: of what was pushed all that neither waits nor was dropped. */
+  readonly playedMs?: number;
+  /** How the line behind it is doing, where it is one. */
+  readonly line?: LineFigures | undefined;
   /** Waiting here, and dropped here for want of room, since `plug`. */
   readonly queuedMs: number;
   readonly droppedMs: number;
+}
+
+/** Shares of packets lost, from and to the phone. */
+export interface LineFigures {
+  readonly lossUp: number;
+  readonly lossDown: number;
+  readonly jitterMs: number;
+  readonly rttMs: number | undefined;
+  readonly mos: number;
+  readonly codec: string;
 }
 
 export interface AudioSource {

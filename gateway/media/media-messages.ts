@@ -2,6 +2,12 @@ import type { CodecName } from '../../codecs/codec.ts';
 import type { DigitMethod } from '../../protocol/digit-merger.ts';
 import type { LegQuality } from '../../protocol/rtp/quality.ts';
 import type { SrtpMasterKey } from '../../protocol/rtp/srtp-keys.ts';
+import type {
+  StreamCommand,
+  StreamConnect,
+  StreamDialectName,
+  StreamEvent,
+} from '../../protocol/stream/messages.ts';
 import type { UnitCommand, UnitEvent } from './unit-messages.ts';
 
 export type { MixerMode } from './unit-messages.ts';
@@ -58,6 +64,34 @@ export interface StreamLimits {
   readonly bufferBytes: number;
 }
 
+/** Where a stream's server is, and how to get in. */
+export interface StreamTarget {
+  readonly url: string;
+  /** Literal address to connect to (the one the SSRF guard approved); undefined resolves the host. */
+  readonly address: string | undefined;
+  /** Added to the upgrade. Never to be logged. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls?: StreamTls | undefined;
+}
+
+/** PEM texts. Never to be logged. */
+export interface StreamTls {
+  /** Ours, for servers that want to know who connects. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** Authorities that are believed, in place of the system's. */
+  readonly ca?: string | undefined;
+}
+
+export interface StreamPlayout {
+  /** Audio that may wait, at most; the oldest is dropped beyond. Default: `bufferBytes` alone. */
+  readonly maxBufferMs?: number | undefined;
+  /** So much waits, or so long, before the first audio after silence is played. */
+  readonly prebufferMs?: number | undefined;
+  /** Whether the delay that a stalled server left is caught up with. Default: true. */
+  readonly catchesUp?: boolean | undefined;
+}
+
 export type MediaCommand =
   | UnitCommand
   /** Binds an RTP port (even, in the worker's share of the range) and, unless `rtcpMux`, the odd one above it. */
@@ -72,20 +106,26 @@ export type MediaCommand =
   | { readonly type: 'setRtpSession'; readonly endpointId: EndpointId; readonly session: RtpSession }
   /** Sends RTCP BYE and frees the ports. Answered with `rtpClosed`. */
   | { readonly type: 'closeRtp'; readonly endpointId: EndpointId }
-  /** Opens the WebSocket and sends `connectMessage` the moment it is open. */
-  | {
+  /** Opens the connection; the dialect's opening is sent the moment it is open. */
+  | ({
       readonly type: 'openStream';
       readonly endpointId: EndpointId;
-      readonly url: string;
-      /** Literal address to connect to (the one the SSRF guard approved); undefined resolves the host. */
-      readonly address: string | undefined;
-      readonly headers: Readonly<Record<string, string>>;
-      readonly connectMessage: string;
-      readonly sampleRateHz: number;
+      /** Default `sinch`. */
+      readonly dialect?: StreamDialectName;
+      /** What the server is told about the call; its `sampleRateHz` is that of the audio. */
+      readonly connect: StreamConnect;
       /** Audio in each message that we send; default 20. */
       readonly frameMs?: number;
       readonly limits: StreamLimits;
-    }
+      readonly playout?: StreamPlayout | undefined;
+      /** Above 0: where the connection of an answered stream is lost, `streamLost` comes, and so much of what the phone
+       *  says until it has another one is kept. */
+      readonly resumeMs?: number | undefined;
+    } & StreamTarget)
+  /** After `streamLost`, which comes again where this connection fails too. Ends with `streamResumed` or `closeStream`. */
+  | ({ readonly type: 'reopenStream'; readonly endpointId: EndpointId } & StreamTarget)
+  /** Says it to the server, if it asked for such events. */
+  | { readonly type: 'tellStream'; readonly endpointId: EndpointId; readonly event: StreamEvent }
   /** Closes the WebSocket with this code and reason. Answered with `streamClosed`. */
   | {
       readonly type: 'closeStream';
@@ -110,6 +150,9 @@ export type MediaCommand =
   | { readonly type: 'watchVoice'; readonly endpointId: EndpointId; readonly on: boolean }
   /** Answered with one `report`. */
   | { readonly type: 'report'; readonly requestId: number };
+
+/** Of the commands of a server those that the call obeys. Digits are never to be logged. */
+export type StreamRequest = Extract<StreamCommand, { readonly command: 'dtmf' | 'hangup' | 'transfer' }>;
 
 export type StreamReply = 'answer' | 'busy' | 'reject';
 
@@ -172,6 +215,10 @@ export interface StreamCounters {
   readonly bufferedMs: number;
   readonly droppedMs: number;
   readonly clears: number;
+  /** Marks that were reported, either way. */
+  readonly marks: number;
+  /** Lost connections that were replaced. */
+  readonly resumes: number;
 }
 
 export type MediaEvent =
@@ -212,6 +259,17 @@ export type MediaEvent =
   /** 101 came and `connect` was sent. */
   | { readonly type: 'streamConnected'; readonly endpointId: EndpointId }
   | { readonly type: 'streamReplied'; readonly endpointId: EndpointId; readonly reply: StreamReply }
+  /** The server asks for what only the call can do. */
+  | ({ readonly type: 'streamAsked'; readonly endpointId: EndpointId } & StreamRequest)
+  /** See `resumeMs`. The caller hears what waits still, then silence. */
+  | { readonly type: 'streamLost'; readonly endpointId: EndpointId; readonly end: StreamEnd }
+  /** The new connection was answered, and has got what was said meanwhile. */
+  | {
+      readonly type: 'streamResumed';
+      readonly endpointId: EndpointId;
+      readonly gapMs: number;
+      readonly droppedMs: number;
+    }
   /** The last event of a stream, exactly one for each `openStream`. */
   | {
       readonly type: 'streamClosed';
@@ -247,6 +305,8 @@ export interface MediaTotals {
   readonly rtpPacketsRefused: number;
   readonly streamDroppedMs: number;
   readonly streamFramesDropped: number;
+  readonly streamMarks: number;
+  readonly streamResumes: number;
   readonly streamMessagesEarly: number;
   readonly streamMessagesInvalid: number;
 }

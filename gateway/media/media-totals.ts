@@ -14,6 +14,8 @@ export function noTotals(): MutableTotals {
     rtpPacketsRefused: 0,
     streamDroppedMs: 0,
     streamFramesDropped: 0,
+    streamMarks: 0,
+    streamResumes: 0,
     streamMessagesEarly: 0,
     streamMessagesInvalid: 0,
   };
@@ -32,6 +34,8 @@ export function addRtp(totals: MutableTotals, counters: RtpCounters): void {
 export function addStream(totals: MutableTotals, counters: StreamCounters): void {
   totals.streamDroppedMs += counters.droppedMs;
   totals.streamFramesDropped += counters.framesDropped;
+  totals.streamMarks += counters.marks;
+  totals.streamResumes += counters.resumes;
   totals.streamMessagesEarly += counters.messagesEarly;
   totals.streamMessagesInvalid += counters.messagesInvalid;
 }

@@ -6,8 +6,8 @@ import { openPolledSystem } from '../polled-system.ts';
 import { createMediaCore, type MediaSettings } from './media-core.ts';
 import type { MediaCommand, MediaEvent } from './media-messages.ts';
 import { SleepLoop } from './sleep-loop.ts';
+import { openStreamSocket } from './stream-transports.ts';
 import { postMedia } from './unit-messages.ts';
-import { openWebSocket } from './websocket.ts';
 
 /** What the pool says to a worker thread, and the thread to the pool. */
 export type ToWorker = MediaCommand | { readonly type: 'stop' };
@@ -27,7 +27,7 @@ function run(port: NonNullable<typeof parentPort>, settings: MediaSettings): voi
   const core = createMediaCore({
     network: polled === undefined ? systemNetwork : polledNetwork(polled, systemNetwork),
     clock: systemClock,
-    openStreamSocket: (options, handlers) => openWebSocket(options, handlers, { system: polled }),
+    openStreamSocket: (options, handlers) => openStreamSocket(options, handlers, { system: polled }),
     settings,
     accelerator: polled === undefined ? 'none' : 'koffi',
     emit: say,

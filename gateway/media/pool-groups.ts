@@ -240,6 +240,8 @@ function streamLost(endpointId: EndpointId): MediaEvent {
       bufferedMs: 0,
       droppedMs: 0,
       clears: 0,
+      marks: 0,
+      resumes: 0,
     },
   };
 }

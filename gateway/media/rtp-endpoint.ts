@@ -9,7 +9,7 @@ import { telephoneEventBytes } from '../../protocol/rtp/telephone-event.ts';
 import type { VoipMetrics } from '../../protocol/rtp/voip-metrics.ts';
 import type { UdpSocket } from '../network.ts';
 import { SrtpSession } from '../srtp-session.ts';
-import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
+import type { AudioFormat, AudioSink, AudioSource, LineFigures } from './audio-route.ts';
 import { CoderPair, type CoderSession } from './coder-pair.ts';
 import { DigitPath } from './digit-path.ts';
 import { LegMeter, type LegTotals } from './leg-meter.ts';
@@ -50,6 +50,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   readonly #digits: DigitPath;
   readonly #uplink: Uplink;
   #playout: Playout | LivePlayout | undefined;
+  /** The same, where its source waits and wants to know what became of its audio. */
+  #reporting: Playout | undefined;
   /** Who hears what we send, as we send it. */
   #ears: readonly AudioSink[] = [];
   #socket: UdpSocket | undefined;
@@ -268,10 +270,14 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     if (this.#ears.length > 0) for (const ear of this.#ears) ear.play(pcm, 0, samples, nowMs);
     const packet = this.#packet;
     const payloadBytes = encoder.encode(pcm, 0, samples, packet, rtpHeaderBytes);
-    if (payloadBytes === 0) return this.#sender.skip(this.#frameTicks);
+    if (payloadBytes === 0) {
+      this.#reporting?.sent();
+      return this.#sender.skip(this.#frameTicks);
+    }
     const { payloadTypeSend } = this.#session;
     this.#sender.writeAudioHeader(packet, 0, payloadTypeSend, payloadBytes, this.#frameTicks, nowMs);
     this.#sendPacket(rtpHeaderBytes + payloadBytes);
+    if (this.#reporting !== undefined) this.#reporting.sent();
   }
 
   /** An event takes the place of the frame; the audio of that time is not heard. */
@@ -316,6 +322,22 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   /** Whether digits are looked for in the phone's audio, and taken out of it. */
   detectDigits(options: { readonly listens: boolean; readonly mutes: boolean }): void {
     this.#digits.detect(options);
+  }
+
+  mark(mark: number): void {
+    this.#reporting?.mark(mark);
+  }
+
+  forgetMarks(): void {
+    this.#reporting?.forgetMarks();
+  }
+
+  watchDrained(): void {
+    this.#reporting?.watchDrained();
+  }
+
+  pause(paused: boolean): void {
+    this.#reporting?.pause(paused);
   }
 
   clear(): void {
@@ -435,7 +457,11 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   }
 
   plug(format: AudioFormat): void {
+    this.unplug();
     this.#playout = format.live === undefined ? new Playout(format) : new LivePlayout(format, format.live);
+    if (format.playout?.listener !== undefined && this.#playout instanceof Playout) {
+      this.#reporting = this.#playout;
+    }
     this.#sourceRateHz = format.sampleRateHz;
     if (this.#session === undefined) return;
     this.#useCodec(this.#session);
@@ -443,6 +469,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   }
 
   unplug(): void {
+    this.#reporting?.forgetMarks();
+    this.#reporting = undefined;
     this.#playout = undefined;
   }
 
@@ -452,6 +480,17 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
 
   get droppedMs(): number {
     return this.#playout?.droppedMs ?? 0;
+  }
+
+  get playedMs(): number {
+    return this.#reporting?.playedMs ?? 0;
+  }
+
+  get line(): LineFigures | undefined {
+    const quality = this.#meter.recent;
+    if (quality === undefined) return undefined;
+    const { lossIn, lossOut, jitterMs, rttMs, mos, codec } = quality;
+    return { lossUp: lossIn, lossDown: lossOut, jitterMs, rttMs, mos, codec };
   }
 
   // ---- The end -----------------------------------------------------------------------------------------------

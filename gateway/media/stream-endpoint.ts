@@ -1,9 +1,11 @@
-import { createResampler, type Resampler } from '../../codecs/resampler.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { dialectNamed } from '../../protocol/stream/dialects.ts';
 import {
   type DialectSession,
+  type StreamClose,
   type StreamCommand,
+  type StreamDialect,
+  type StreamEvent,
   streamCloses,
   streamFrameMs,
 } from '../../protocol/stream/messages.ts';
@@ -16,14 +18,16 @@ import type {
   StreamCounters,
   StreamEnd,
   StreamReply,
+  StreamTarget,
 } from './media-messages.ts';
-import { PlayoutBuffer } from './playout-buffer.ts';
-import type { OpenStreamSocket, StreamSocket } from './stream-socket.ts';
+import { StreamConversation } from './stream-conversation.ts';
+import { StreamDownlink } from './stream-downlink.ts';
+import type { OpenStreamSocket } from './stream-socket.ts';
+import { StreamUplink } from './stream-uplink.ts';
 
 type OpenStream = Extract<MediaCommand, { readonly type: 'openStream' }>;
 
-/** One packet from a phone at any stream rate: at most 190 ms. Shared by all endpoints of the thread. */
-const scratch = new Int16Array(18_432);
+const statsEveryMs = 5000;
 
 export interface StreamEndpointOptions {
   readonly command: OpenStream;
@@ -38,290 +42,290 @@ export interface StreamEndpointOptions {
   readonly failed: (error: unknown) => void;
 }
 
-/** One customer's server: its WebSocket, and what becomes of each message. Up: `play` → one message of 20 ms, at
- *  once. Down: a binary message → the sinks, which pace it. */
+/** One customer's server: the conversation with it, and what becomes of each message. Up: `play` → `StreamUplink` → one
+ *  message of 20 ms, at once. Down: a binary message → `StreamDownlink` → the sinks, which pace it. */
 export class StreamEndpoint implements AudioSource, AudioSink {
   readonly endpointId: EndpointId;
   readonly #command: OpenStream;
   readonly #options: StreamEndpointOptions;
-  readonly #session: DialectSession;
-  readonly #socket: StreamSocket;
-  #state: 'connecting' | 'waiting' | 'replied' | 'answered' | 'over' = 'connecting';
-  #timer: Timer | undefined;
-  #receivedMs = 0;
+  readonly #dialect: StreamDialect;
+  #conversation: StreamConversation | undefined;
+  /** Audio comes otherwise than in plain binary messages of it. */
+  #indirect = false;
+  readonly #uplink: StreamUplink;
+  readonly #downlink: StreamDownlink;
+  readonly #listenOnly: boolean;
+  /** `lost`: it was answered, and waits for another connection. */
+  #state: 'opening' | 'answered' | 'lost' | 'over' = 'opening';
+  #stats: Timer | undefined;
   #reported = false;
   readonly #noticed = new Set<string>();
 
-  // Up.
-  #resampler: Resampler | undefined;
-  readonly #frameMs: number;
-  readonly #messageSamples: number;
-  /** Samples from the phone in one message, and how many of the present one came. */
-  #phoneSamples = 0;
-  #phoneSamplesTaken = 0;
-  /** For packets that are not as long as a message: the one that is being filled. */
-  #message: Int16Array | undefined;
-  #messageFilled = 0;
-
-  // Down.
-  #sinks: readonly AudioSink[] = [];
-  /** First half of a sample whose other half comes with the next message, and room to join them. */
-  #halfSample: number | undefined;
-  readonly #joined = new Uint8Array(2);
-  /** Audio after the answer and before the bridge. */
-  #unrouted: PlayoutBuffer | undefined;
-  /** Dropped by sinks that are no longer ours. */
-  #droppedMsBefore = 0;
-
-  #framesSent = 0;
-  #framesDropped = 0;
   #messagesReceived = 0;
   #bytesReceived = 0;
   #messagesEarly = 0;
   #messagesInvalid = 0;
-  #clears = 0;
+  #resumes = 0;
 
   constructor(options: StreamEndpointOptions) {
     const { command } = options;
     this.#options = options;
     this.#command = command;
     this.endpointId = command.endpointId;
-    this.#frameMs = command.frameMs ?? streamFrameMs;
-    this.#session = dialectNamed(command.dialect ?? 'sinch').createSession(command.connect);
-    this.#messageSamples = (this.#session.sampleRateHz * this.#frameMs) / 1000;
-    const guarded = (run: () => void) => this.#guarded(run);
-    this.#socket = options.open(
-      {
-        url: command.url,
-        address: command.address,
-        headers: command.headers,
-        connectTimeoutMs: command.limits.connectTimeoutMs,
-        binaryBytesMax: command.limits.bufferBytes,
-        audioSamples: this.#messageSamples,
-        sampleRateHz: this.#session.sampleRateHz,
+    this.#dialect = dialectNamed(command.dialect ?? 'sinch');
+    this.#listenOnly = command.connect.tap !== undefined;
+    const session = this.#dialect.createSession(command.connect);
+    this.#uplink = new StreamUplink({
+      sampleRateHz: session.sampleRateHz,
+      frameMs: command.frameMs ?? streamFrameMs,
+      channels: command.connect.tap === 'both' ? 2 : 1,
+      gapMsMax: command.resumeMs ?? 0,
+      dropped: () => this.#notice('uplink-dropped', uplinkDropped),
+    });
+    const { bufferBytes } = command.limits;
+    const { maxBufferMs = Number.POSITIVE_INFINITY, prebufferMs, catchesUp } = command.playout ?? {};
+    this.#downlink = new StreamDownlink({
+      sampleRateHz: session.sampleRateHz,
+      encoding: session.encoding,
+      queueBytesMax: Math.min(bufferBytes, Math.floor((maxBufferMs * session.sampleRateHz) / 1000) * 2),
+      prebufferMs,
+      catchesUp,
+      nowMs: () => options.clock.nowMs(),
+      listener: {
+        markReached: (name, status, playedMs) => this.#tell({ event: 'mark', name, status, playedMs }),
+        filled: (state, bufferedMs, droppedMs) => this.#flow(state, bufferedMs, droppedMs),
+        drained: (playedMs) => this.#tell({ event: 'drained', playedMs }),
+        overflowed: () => {
+          // Where a limit was asked for, that is what it is for.
+          if (maxBufferMs === Number.POSITIVE_INFINITY) this.#notice('buffer-overflow', bufferOverflow);
+        },
       },
-      {
-        opened: () => guarded(() => this.#opened()),
-        receiveText: (text) => guarded(() => this.#receiveText(text)),
-        receiveBinary: (bytes, offset, sizeBytes, last) => this.#receiveAudio(bytes, offset, sizeBytes, last),
-        closed: (end) => guarded(() => this.#closed(end)),
-      },
-    );
+    });
+    this.#converse(session, command);
   }
 
   // ---- The conversation --------------------------------------------------------------------------------------
 
-  #opened(): void {
-    if (this.#state !== 'connecting') return;
-    this.#state = 'waiting';
-    for (const message of this.#session.opening()) {
-      if (typeof message === 'string') this.#socket.sendText(message);
-    }
-    this.#emit({ type: 'streamConnected', endpointId: this.endpointId });
-    this.#timer = this.#options.clock.after(this.#command.limits.answerTimeoutMs, () =>
-      this.#giveUp({ cause: 'answerTimeout' }, streamCloses.answerTimeout),
-    );
+  #converse(session: DialectSession, { url, address, headers, tls }: StreamTarget): void {
+    const { open, clock, failed } = this.#options;
+    const { limits } = this.#command;
+    this.#indirect = session.receiveBinary !== undefined;
+    const present = (run: () => void) => {
+      if (this.#conversation === conversation) run();
+    };
+    const conversation: StreamConversation = new StreamConversation({
+      dialect: this.#dialect,
+      session,
+      target: {
+        url,
+        address,
+        headers,
+        tls,
+        connectTimeoutMs: limits.connectTimeoutMs,
+        binaryBytesMax: limits.bufferBytes,
+        audioSamples: this.#uplink.messageSamples,
+        sampleRateHz: session.sampleRateHz,
+      },
+      open,
+      clock,
+      limits,
+      listenOnly: this.#listenOnly,
+      handlers: {
+        connected: () => {
+          if (this.#state === 'opening') this.#emit({ type: 'streamConnected', endpointId: this.endpointId });
+        },
+        replied: (reply) => present(() => this.#replied(reply)),
+        obey: (command) => present(() => this.#obey(command)),
+        earlyAudio: () => this.#dropEarly(),
+        invalid: (code, message) => {
+          this.#messagesInvalid++;
+          this.#notice(code, message);
+        },
+        receivedText: (sizeBytes) => {
+          this.#messagesReceived++;
+          this.#bytesReceived += sizeBytes;
+        },
+        receiveBinary: (bytes, offset, sizeBytes, last) =>
+          this.#receiveBinary(bytes, offset, sizeBytes, last),
+        gaveUp: (end, close) => present(() => this.#giveUp(end, close)),
+        closed: (end) => present(() => this.#closed(end)),
+        failed,
+      },
+    });
+    this.#conversation = conversation;
   }
 
-  #receiveText(text: string): void {
-    if (this.#state === 'over') return;
-    this.#receivedMs = this.#options.clock.nowMs();
-    this.#messagesReceived++;
-    this.#bytesReceived += text.length;
-    let commands: readonly StreamCommand[];
-    try {
-      commands = this.#session.receiveText(text);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#messagesInvalid++;
-      this.#notice(error.code, error.message);
-      return;
+  #replied(reply: StreamReply): void {
+    const resumed = this.#state === 'lost';
+    if (reply === 'answer') {
+      const { session, socket } = this.#conversation!;
+      this.#state = 'answered';
+      if (this.#downlink.paused) this.#downlink.pause(false);
+      const gapMs = this.#uplink.begin(socket, session);
+      if (session.wants('stats')) this.#tellStats();
+      if (resumed) {
+        this.#resumes++;
+        const droppedMs = this.#uplink.gapDroppedMs;
+        this.#emit({ type: 'streamResumed', endpointId: this.endpointId, gapMs, droppedMs });
+        return;
+      }
+    } else if (resumed) {
+      return this.#giveUp({ cause: 'closed', code: 1000, reason: reply }, streamCloses.normal);
     }
-    for (const command of commands) this.#obey(command);
+    this.#emit({ type: 'streamReplied', endpointId: this.endpointId, reply });
   }
 
+  /** One row per command that an answered server may give. */
   #obey(command: StreamCommand): void {
+    const { endpointId } = this;
+    const conversation = this.#conversation!;
+    if (this.#listenOnly) {
+      if (command.command === 'audio') return this.#dropEarly();
+      return conversation.refuse('listen-only', `${command.command} is not for a server that only listens`);
+    }
     switch (command.command) {
-      case 'answer':
-      case 'busy':
-      case 'reject':
-        return this.#reply(command.command);
+      case 'audio':
+        return this.#receiveAudio(command.bytes, command.sampleRateHz);
       case 'clear':
         return this.#clear();
+      case 'mark':
+        if (!this.#downlink.mark(command.name)) conversation.refuse('too-many-marks', tooManyMarks);
+        return;
+      case 'clearMarks':
+        return this.#downlink.forgetMarks();
+      case 'watchDrained':
+        return this.#downlink.watchDrained();
+      case 'pause':
+      case 'continue':
+        return this.#downlink.pause(command.command === 'pause');
+      case 'status':
+        return this.#tellStatus();
+      case 'dtmf':
+      case 'hangup':
+      case 'transfer':
+        return this.#emit({ type: 'streamAsked', endpointId, ...command });
       default:
     }
   }
 
-  #reply(reply: StreamReply): void {
-    if (this.#state !== 'waiting') {
-      this.#messagesInvalid++;
-      this.#notice(
-        'second-reply',
-        `one of answer, busy, reject is expected once, got ${reply} after a reply`,
-      );
-      return;
-    }
-    this.#timer?.cancel();
-    this.#state = reply === 'answer' ? 'answered' : 'replied';
-    if (reply === 'answer') this.#watchIdle(this.#command.limits.idleTimeoutMs);
-    this.#emit({ type: 'streamReplied', endpointId: this.endpointId, reply });
-  }
-
-  #watchIdle(afterMs: number): void {
-    const { clock } = this.#options;
-    const { idleTimeoutMs } = this.#command.limits;
-    this.#timer = clock.after(afterMs, () => {
-      const silentMs = clock.nowMs() - this.#receivedMs;
-      if (silentMs < idleTimeoutMs) this.#watchIdle(idleTimeoutMs - silentMs);
-      else this.#giveUp({ cause: 'idle' }, streamCloses.idle);
-    });
-  }
-
   // ---- Up: source → server -----------------------------------------------------------------------------------
 
-  /** Sent in the turn it came: a WebSocket has no clock to wait for. */
   play(pcm: Int16Array, offset: number, samples: number, _nowMs: number): void {
-    const resampler = this.#resampler;
-    if (this.#state !== 'answered' || resampler === undefined) return;
-    const whole = this.#phoneSamplesTaken === 0 && samples === this.#phoneSamples;
-    if (!whole) return this.#playPart(resampler, pcm, offset, samples);
-    const message = this.#socket.beginAudio();
-    if (message === undefined) return this.#dropFrame();
-    resampler.process(pcm, offset, samples, message, 0);
-    this.#socket.sendAudio();
-    this.#framesSent++;
+    this.#uplink.play(pcm, offset, samples);
   }
 
-  playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
-    for (let done = 0; done < sizeBytes; ) {
-      const size = Math.min(sizeBytes - done, this.#phoneSamples * 2);
+  playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, _nowMs: number): void {
+    // Aligned, and no longer at a time than what the uplink converts in one go.
+    for (let done = 0; done < sizeBytes; done += playBytesMax) {
+      const size = Math.min(sizeBytes - done, playBytesMax);
       const pcm = new Int16Array(bytes.slice(offset + done, offset + done + size).buffer);
-      this.play(pcm, 0, pcm.length, nowMs);
-      done += size;
+      this.#uplink.play(pcm, 0, pcm.length);
     }
-  }
-
-  /** A packet of 10, 30, 40 … ms: messages are filled from as many as it takes. */
-  #playPart(resampler: Resampler, pcm: Int16Array, offset: number, samples: number): void {
-    this.#phoneSamplesTaken = (this.#phoneSamplesTaken + samples) % this.#phoneSamples;
-    this.#message ??= new Int16Array(this.#messageSamples);
-    const converted = resampler.process(pcm, offset, samples, scratch, 0);
-    for (let done = 0; done < converted; ) {
-      const size = Math.min(converted - done, this.#messageSamples - this.#messageFilled);
-      this.#message.set(scratch.subarray(done, done + size), this.#messageFilled);
-      this.#messageFilled += size;
-      done += size;
-      if (this.#messageFilled === this.#messageSamples) this.#sendMessage(this.#message);
-    }
-  }
-
-  #sendMessage(message: Int16Array): void {
-    this.#messageFilled = 0;
-    const room = this.#socket.beginAudio();
-    if (room === undefined) return this.#dropFrame();
-    room.set(message);
-    this.#socket.sendAudio();
-    this.#framesSent++;
-  }
-
-  #dropFrame(): void {
-    this.#framesDropped++;
-    this.#notice(
-      'uplink-dropped',
-      'the server takes audio more slowly than real time; some of it is dropped',
-    );
   }
 
   // ---- Down: server → sinks ----------------------------------------------------------------------------------
 
-  #receiveAudio(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void {
+  #receiveBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void {
     const nowMs = this.#options.clock.nowMs();
     try {
       if (last) this.#messagesReceived++;
-      this.#receiveBinary(bytes, offset, sizeBytes, nowMs);
+      this.#bytesReceived += sizeBytes;
+      if (this.#state !== 'over') this.#takeBinary(bytes, offset, sizeBytes, last, nowMs);
     } catch (error) {
       this.#options.failed(error);
     }
     this.#options.pump(nowMs);
   }
 
-  #receiveBinary(bytes: Uint8Array, start: number, sizeBytes: number, nowMs: number): void {
-    if (this.#state === 'over') return;
-    this.#receivedMs = nowMs;
-    this.#bytesReceived += sizeBytes;
-    if (this.#state !== 'answered') {
-      this.#messagesEarly++;
-      this.#notice('early-audio', 'audio that comes before the answer is dropped');
-      return;
+  #takeBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean, nowMs: number): void {
+    const conversation = this.#conversation!;
+    conversation.receivedMs = nowMs;
+    if (this.#indirect) return this.#readBinary(bytes, offset, sizeBytes, last);
+    if (this.#state === 'answered' && !this.#listenOnly) {
+      return this.#downlink.receive(bytes, offset, sizeBytes, nowMs);
     }
-    let offset = start;
-    const end = start + sizeBytes;
-    if (this.#halfSample !== undefined && sizeBytes > 0) {
-      this.#joined[0] = this.#halfSample;
-      this.#joined[1] = bytes[offset++]!;
-      this.#halfSample = undefined;
-      this.#pushDown(this.#joined, 0, 2, nowMs);
-    }
-    const odd = (end - offset) % 2;
-    if (odd === 1) this.#halfSample = bytes[end - 1]!;
-    this.#pushDown(bytes, offset, end - offset - odd, nowMs);
+    this.#dropEarly();
   }
 
-  #pushDown(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
-    if (sizeBytes === 0) return;
-    for (const sink of this.#sinks) {
-      sink.playBytes(bytes, offset, sizeBytes, nowMs);
-      if (sink.droppedMs > 0) {
-        this.#notice(
-          'buffer-overflow',
-          'more audio came than stream.bufferBytes holds; the oldest is dropped',
-        );
-      }
-    }
-    if (this.#sinks.length > 0) return;
-    this.#unrouted ??= new PlayoutBuffer({
-      sampleRateHz: this.#session.sampleRateHz,
-      sizeBytesMax: this.#bufferBytes,
-    });
-    this.#unrouted.push(bytes, offset, sizeBytes);
+  #dropEarly(): void {
+    this.#messagesEarly++;
+    this.#notice('early-audio', this.#listenOnly ? audioOfListener : earlyAudio);
   }
 
+  #readBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void {
+    const conversation = this.#conversation!;
+    if (this.#dialect.transport === 'websocket') {
+      return conversation.read(() => conversation.session.receiveBinary!(bytes, offset, sizeBytes, last));
+    }
+    try {
+      conversation.take(conversation.session.receiveBinary!(bytes, offset, sizeBytes, last));
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      // Where there are no messages nobody knows where the next one begins.
+      this.#giveUp({ cause: 'violation', code: 1002, message: error.message }, streamCloses.protocolError);
+    }
+  }
+
+  #receiveAudio(bytes: Uint8Array, sampleRateHz: number | undefined): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (sampleRateHz === undefined) this.#downlink.receive(bytes, 0, bytes.length, nowMs);
+    else this.#downlink.receiveAt(sampleRateHz, bytes, nowMs);
+  }
+
+  /** Whatever came before is not heard any more; marks in it are reported first. */
   #clear(): void {
-    this.#clears++;
-    this.#halfSample = undefined;
-    this.#forgetUnrouted();
-    for (const sink of this.#sinks) sink.clear();
+    const droppedMs = this.#downlink.clear();
+    this.#tell({ event: 'cleared', playedMs: this.#downlink.playedMs, droppedMs });
+  }
+
+  // ---- What the server is told -------------------------------------------------------------------------------
+
+  /** Said where the server asked for such events. */
+  tell(event: StreamEvent): void {
+    if (this.#state === 'answered') this.#tell(event);
+  }
+
+  #tell(event: StreamEvent): void {
+    this.#conversation?.tell(event);
+  }
+
+  #flow(state: 'xoff' | 'xon', bufferedMs: number, droppedMs: number): void {
+    const event = 'flow';
+    this.#tell(droppedMs > 0 ? { event, state, bufferedMs, droppedMs } : { event, state, bufferedMs });
+  }
+
+  #tellStatus(): void {
+    const { queuedMs: bufferedMs, playedMs, paused, marksWaiting: marks } = this.#downlink;
+    const state = paused ? 'paused' : bufferedMs > 0 ? 'playing' : 'idle';
+    this.#tell({ event: 'status', state, bufferedMs, playedMs, marks });
+  }
+
+  #tellStats(): void {
+    this.#stats?.cancel();
+    this.#stats = this.#options.clock.after(statsEveryMs, () => {
+      if (this.#state !== 'answered') return;
+      const { line, queuedMs: bufferedMs } = this.#downlink;
+      if (line !== undefined) this.#tell({ event: 'stats', ...line, bufferedMs });
+      this.#tellStats();
+    });
   }
 
   // ---- Patch bay ---------------------------------------------------------------------------------------------
 
   addSink(sink: AudioSink): void {
-    sink.plug({ sampleRateHz: this.#session.sampleRateHz, queueBytesMax: this.#bufferBytes });
-    this.#sinks = [...this.#sinks, sink];
-    const unrouted = this.#unrouted;
-    if (unrouted === undefined) return;
-    const pcm = new Int16Array(unrouted.queuedSamples);
-    unrouted.take(pcm, 0, pcm.length);
-    this.#forgetUnrouted();
-    const bytes = new Uint8Array(pcm.buffer);
-    sink.playBytes(bytes, 0, bytes.length, this.#options.clock.nowMs());
+    this.#downlink.addSink(sink);
   }
 
   removeSink(sink: AudioSink): void {
-    this.#sinks = this.#sinks.filter((other) => other !== sink);
-    this.#droppedMsBefore += sink.droppedMs;
-    sink.unplug();
+    this.#downlink.removeSink(sink);
   }
 
   plug({ sampleRateHz }: AudioFormat): void {
-    this.#resampler = createResampler(sampleRateHz, this.#session.sampleRateHz);
-    this.#phoneSamples = (sampleRateHz * this.#frameMs) / 1000;
-    this.#phoneSamplesTaken = 0;
-    this.#messageFilled = 0;
+    this.#uplink.plug(sampleRateHz);
   }
 
   unplug(): void {
-    this.#resampler = undefined;
+    this.#uplink.unplug();
   }
 
   /** What was sent cannot be taken back, and nothing waits here. */
@@ -330,58 +334,86 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   readonly queuedMs = 0;
   readonly droppedMs = 0;
 
-  get #bufferBytes(): number {
-    return this.#command.limits.bufferBytes;
-  }
-
-  #forgetUnrouted(): void {
-    this.#droppedMsBefore += this.#unrouted?.droppedMs ?? 0;
-    this.#unrouted = undefined;
-  }
-
   // ---- The end -----------------------------------------------------------------------------------------------
 
   counters(): StreamCounters {
-    let bufferedMs = this.#unrouted?.queuedMs ?? 0;
-    let droppedMs = this.#droppedMsBefore + (this.#unrouted?.droppedMs ?? 0);
-    for (const sink of this.#sinks) {
-      bufferedMs += sink.queuedMs;
-      droppedMs += sink.droppedMs;
-    }
     return {
-      framesSent: this.#framesSent,
-      framesDropped: this.#framesDropped,
+      framesSent: this.#uplink.framesSent,
+      framesDropped: this.#uplink.framesDropped,
       messagesReceived: this.#messagesReceived,
       bytesReceived: this.#bytesReceived,
       messagesEarly: this.#messagesEarly,
       messagesInvalid: this.#messagesInvalid,
-      bufferedMs,
-      droppedMs,
-      clears: this.#clears,
+      bufferedMs: this.#downlink.queuedMs,
+      droppedMs: this.#downlink.droppedMs,
+      clears: this.#downlink.clears,
+      marks: this.#downlink.marksReported,
+      resumes: this.#resumes,
     };
   }
 
   /** Closes the socket; `streamClosed` follows when it is gone. Idempotent. */
   close(code: number, reason: string): void {
-    this.#state = 'over';
-    this.#timer?.cancel();
-    this.#socket.close(code, reason);
+    this.#stop();
+    if (this.#conversation === undefined) this.#forget({ cause: 'local' });
+    else this.#conversation.close({ code, reason });
   }
 
   /** Something in us failed. */
   abort(): void {
-    this.#giveUp({ cause: 'local' }, streamCloses.error);
+    this.#endNow({ cause: 'local' }, streamCloses.error);
+  }
+
+  /** Another connection for a stream that was lost. */
+  reopen(target: StreamTarget): void {
+    if (this.#state !== 'lost' || this.#conversation !== undefined) return;
+    this.#converse(this.#dialect.createSession({ ...this.#command.connect, resumed: true }), target);
+  }
+
+  /** It was answered, its socket is gone, and there may be another one. */
+  #mayResume(end: StreamEnd): boolean {
+    if ((this.#command.resumeMs ?? 0) === 0) return false;
+    if (this.#state === 'lost') return true;
+    const lost = end.cause === 'closed' && (end.code === 1006 || end.code === 1012);
+    return this.#state === 'answered' && lost;
+  }
+
+  #lose(end: StreamEnd): void {
+    this.#state = 'lost';
+    this.#conversation = undefined;
+    this.#stats?.cancel();
+    this.#uplink.lose();
+    this.#emit({ type: 'streamLost', endpointId: this.endpointId, end });
+  }
+
+  /** The server does not do what it should. */
+  #giveUp(end: StreamEnd, close: StreamClose): void {
+    const refused = end.cause === 'closed';
+    if (this.#state !== 'lost' || refused) return this.#endNow(end, close);
+    const conversation = this.#conversation;
+    this.#lose(end);
+    conversation?.close(close);
   }
 
   /** Ours to end: told at once, as a server that went silent will not answer our close either. */
-  #giveUp(end: StreamEnd, { code, reason }: { readonly code: number; readonly reason: string }): void {
+  #endNow(end: StreamEnd, { code, reason }: StreamClose): void {
     this.#report(end);
     this.close(code, reason);
   }
 
   #closed(end: StreamEnd): void {
+    if (this.#mayResume(end)) this.#lose(end);
+    else this.#forget(end);
+  }
+
+  #stop(): void {
     this.#state = 'over';
-    this.#timer?.cancel();
+    this.#stats?.cancel();
+    this.#uplink.end();
+  }
+
+  #forget(end: StreamEnd): void {
+    this.#stop();
     this.#report(end);
     this.#options.closed();
   }
@@ -401,12 +433,11 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #emit(event: MediaEvent): void {
     if (!this.#reported || event.type === 'streamClosed') this.#options.emit(event);
   }
-
-  #guarded(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#options.failed(error);
-    }
-  }
 }
+
+const playBytesMax = 1920;
+const uplinkDropped = 'the server takes audio more slowly than real time; some of it is dropped';
+const bufferOverflow = 'more audio came than stream.bufferBytes holds; the oldest is dropped';
+const earlyAudio = 'audio that comes before the answer is dropped';
+const audioOfListener = 'audio from a server that only listens is dropped';
+const tooManyMarks = 'at most 1000 marks may wait; this one is not reported';

@@ -1,4 +1,4 @@
-import type { StreamEnd } from './media-messages.ts';
+import type { StreamEnd, StreamTls } from './media-messages.ts';
 
 /** A WebSocket to a customer's server as the stream endpoint sees it. `websocket.ts` is the real one; tests have
  *  one in memory. */
@@ -11,11 +11,17 @@ export interface StreamSocket {
   beginAudio(): Int16Array | undefined;
   /** Sends what `beginAudio` gave. */
   sendAudio(): void;
+  /** One binary message; over TCP these bytes, which are the socket's from then on. */
+  sendBinary(bytes: Uint8Array): void;
+  /** So much is waiting already that more audio would only be old when it came. */
+  readonly congested: boolean;
   /** Nothing is received after this; `closed` follows when the socket is gone, which has a limit. Idempotent. */
   close(code: number, reason: string): void;
 }
 
 export interface StreamSocketOptions {
+  readonly transport: 'websocket' | 'tcp';
+  /** Of a WebSocket; over TCP `tcp://host:port`. */
   readonly url: string;
   /** Literal address to connect to; undefined resolves the host of the URL. */
   readonly address: string | undefined;
@@ -23,6 +29,11 @@ export interface StreamSocketOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** One deadline over DNS, TCP, TLS and upgrade. */
   readonly connectTimeoutMs: number;
+  readonly tls?: StreamTls | undefined;
+  /** Asked for in the upgrade. */
+  readonly subprotocol?: string | undefined;
+  /** A longer text message ends the stream with 1009; default `textMessageBytesMax`. */
+  readonly textBytesMax?: number | undefined;
   /** A longer binary message ends the stream with 1009. */
   readonly binaryBytesMax: number;
   /** Samples of one audio message that we send. */
@@ -31,7 +42,7 @@ export interface StreamSocketOptions {
 }
 
 export interface StreamSocketHandlers {
-  /** 101 came. */
+  /** 101 came; of TCP: it is connected. */
   opened(): void;
   receiveText(text: string): void;
   /** Bytes of a binary message, the callee's only until it returns. A long one may come in several parts, `last` with

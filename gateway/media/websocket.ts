@@ -1,15 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
-import { connect as connectTcp, isIP, isIPv4 } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { FrameReceiver } from '../../protocol/stream/frame-receiver.ts';
 import { buildFrame, closePayload, opcodes } from '../../protocol/stream/frames.ts';
 import { textMessageBytesMax } from '../../protocol/stream/messages.ts';
 import { buildUpgrade, UpgradeAnswer } from '../../protocol/stream/upgrade.ts';
-import { type Connection, type ConnectionHandlers, PolledConnection } from '../polled-connection.ts';
-import type { PolledSystem } from '../polled-system.ts';
+import type { Connection } from '../polled-connection.ts';
 import { AudioFrame } from './audio-frame.ts';
 import type { StreamEnd } from './media-messages.ts';
+import { connectStream, type StreamWays, unreachable } from './stream-connection.ts';
 import type { StreamSocket, StreamSocketHandlers, StreamSocketOptions } from './stream-socket.ts';
 
 /** A server that does not answer our close is cut after this. */
@@ -21,10 +19,6 @@ const queuedBytesMax = 2_000_000;
 /** Pings are answered while no more than this waits; of those that it misses a server can draw its conclusion. */
 const pongQueuedBytesMax = 16_384;
 
-/** All sockets of the thread read into this, one after the other: nothing is allocated for what arrives, and what one
- *  read brought is done with before the next. */
-const readBuffer = new Uint8Array(65_536);
-
 /** The frame that the next message of so many samples is written into. TCP takes it before `write` returns, unless it
  *  is congested, so one serves all calls, and stays in the processor's cache while they take turns: 2 % less CPU than
  *  one a call. TLS takes it a turn later: there each call has its own. */
@@ -34,18 +28,11 @@ interface FrameHolder {
   frame: AudioFrame;
 }
 
-export interface WebSocketWays {
-  /** For private certificate authorities. */
-  readonly tls?: ConnectionOptions;
-  /** Where TCP goes over plain system calls; TLS and IPv6 do not. */
-  readonly system?: PolledSystem | undefined;
-}
-
 /** Opens a real WebSocket, client side of RFC 6455 on a TCP or TLS connection. */
 export function openWebSocket(
   options: StreamSocketOptions,
   handlers: StreamSocketHandlers,
-  ways: WebSocketWays = {},
+  ways: StreamWays = {},
 ): StreamSocket {
   return new WebSocketClient(options, handlers, ways);
 }
@@ -62,7 +49,7 @@ class WebSocketClient implements StreamSocket {
   readonly #receiver: FrameReceiver;
   #socket: Connection | undefined;
 
-  constructor(options: StreamSocketOptions, handlers: StreamSocketHandlers, ways: WebSocketWays) {
+  constructor(options: StreamSocketOptions, handlers: StreamSocketHandlers, ways: StreamWays) {
     this.#handlers = handlers;
     this.#audioBytesMax = (options.sampleRateHz * 2 * queuedMsMax) / 1000;
     this.#framesShared = !/^wss:/i.test(options.url);
@@ -79,7 +66,7 @@ class WebSocketClient implements StreamSocket {
         close: (code, reason) => this.#closedByServer(code, reason),
         violation: (code, message) => this.#violated(code, message),
       },
-      { textBytesMax: textMessageBytesMax, binaryBytesMax: options.binaryBytesMax },
+      { textBytesMax: options.textBytesMax ?? textMessageBytesMax, binaryBytesMax: options.binaryBytesMax },
     );
     this.#deadline = setTimeout(() => this.#giveUp(options.connectTimeoutMs), options.connectTimeoutMs);
     try {
@@ -95,6 +82,14 @@ class WebSocketClient implements StreamSocket {
 
   sendText(text: string): void {
     if (this.#state === 'open') this.#sendFrame(opcodes.text, new TextEncoder().encode(text));
+  }
+
+  sendBinary(bytes: Uint8Array): void {
+    if (this.#state === 'open') this.#sendFrame(opcodes.binary, bytes);
+  }
+
+  get congested(): boolean {
+    return this.#state !== 'open' || this.#socket!.writableLength > this.#audioBytesMax;
   }
 
   beginAudio(): Int16Array | undefined {
@@ -129,7 +124,7 @@ class WebSocketClient implements StreamSocket {
 
   // ---- Opening -----------------------------------------------------------------------------------------------
 
-  #connect(options: StreamSocketOptions, ways: WebSocketWays): void {
+  #connect(options: StreamSocketOptions, ways: StreamWays): void {
     const url = new URL(options.url);
     if ((url.protocol !== 'ws:' && url.protocol !== 'wss:') || url.hash !== '') {
       throw new TypeError(`a stream URL must be ws:// or wss:// and have no fragment, got ${options.url}`);
@@ -139,15 +134,22 @@ class WebSocketClient implements StreamSocket {
       validateHeaderValue(name, value);
     }
     const key = randomBytes(16).toString('base64');
-    const request = buildUpgrade(url, key, options.headers);
-    this.#answer = new UpgradeAnswer(key);
-    const connection = connect(url, options.address, ways, {
-      read: (bytes, start, end) => this.#read(bytes, start, end),
-      failed: (error) => this.#failed(error),
-      // The server's half is over; ours ends by itself, unless it takes nothing any more.
-      ended: () => this.#expectEnd(),
-      closed: () => this.#closed(),
-    });
+    const { headers, subprotocol } = options;
+    const request = buildUpgrade(url, key, headers, subprotocol);
+    this.#answer = new UpgradeAnswer(key, subprotocol);
+    const tls = options.tls === undefined ? ways.tls : { ...ways.tls, ...options.tls };
+    const connection = connectStream(
+      url,
+      options.address,
+      { system: ways.system, tls },
+      {
+        read: (bytes, start, end) => this.#read(bytes, start, end),
+        failed: (error) => this.#failed(error),
+        // The server's half is over; ours ends by itself, unless it takes nothing any more.
+        ended: () => this.#expectEnd(),
+        closed: () => this.#closed(),
+      },
+    );
     this.#socket = connection;
     // Waits for the connection, and for TLS.
     connection.write(Buffer.from(request));
@@ -260,42 +262,4 @@ function sharedFrame(samples: number): FrameHolder {
   const holder = ownFrame(samples);
   sharedFrames.set(samples, holder);
   return holder;
-}
-
-/** TCP or TLS to the approved address, while SNI, certificate and Host stay those of the URL. */
-function connect(
-  url: URL,
-  address: string | undefined,
-  { tls = {}, system }: WebSocketWays,
-  handlers: ConnectionHandlers,
-): Connection {
-  const secure = url.protocol === 'wss:';
-  const name = url.hostname.replace(/^\[|\]$/g, '');
-  const host = address ?? name;
-  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
-  if (!secure && system !== undefined && isIPv4(host))
-    return new PolledConnection(system, host, port, handlers);
-  const read = (sizeBytes: number) => {
-    handlers.read(readBuffer, 0, sizeBytes);
-    return true;
-  };
-  const target = { host, port, onread: { buffer: readBuffer, callback: read } };
-  const socket = secure
-    ? connectTls({ ...tls, ...target, servername: isIP(name) === 0 ? name : '' })
-    : connectTcp(target);
-  // Frames are whole messages: none gains from waiting for the next.
-  socket.setNoDelay(true);
-  socket.on('error', handlers.failed);
-  socket.on('end', handlers.ended);
-  socket.on('close', handlers.closed);
-  return socket;
-}
-
-function unreachable(error: unknown): StreamEnd {
-  const { code, message } = error as { readonly code?: unknown; readonly message?: string };
-  return {
-    cause: 'unreachable',
-    code: typeof code === 'string' ? code : 'ERR_INVALID_URL',
-    message: message || String(code),
-  };
 }

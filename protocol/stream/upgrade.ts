@@ -7,7 +7,12 @@ const answerBytesMax = 16_384;
 const acceptGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /** `key`: 16 random bytes in base64. Header names and values must be valid. */
-export function buildUpgrade(url: URL, key: string, headers: Readonly<Record<string, string>>): string {
+export function buildUpgrade(
+  url: URL,
+  key: string,
+  headers: Readonly<Record<string, string>>,
+  subprotocol?: string,
+): string {
   const lines = [
     `GET ${url.pathname}${url.search} HTTP/1.1`,
     `Host: ${url.host}`,
@@ -16,6 +21,7 @@ export function buildUpgrade(url: URL, key: string, headers: Readonly<Record<str
     'Sec-WebSocket-Version: 13',
     `Sec-WebSocket-Key: ${key}`,
   ];
+  if (subprotocol !== undefined) lines.push(`Sec-WebSocket-Protocol: ${subprotocol}`);
   const named = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   if (url.username !== '' && !named.has('authorization')) {
@@ -28,11 +34,14 @@ export function buildUpgrade(url: URL, key: string, headers: Readonly<Record<str
 /** Reads the answer to one request. Interim answers (1xx) before it are passed over. */
 export class UpgradeAnswer {
   readonly #accept: string;
+  readonly #subprotocol: string | undefined;
   #text = '';
   /** Up to here there is no end: a header that comes byte by byte is not searched anew each time. */
   #searched = 0;
 
-  constructor(key: string) {
+  /** `subprotocol`: what was asked for, which the server may leave out. */
+  constructor(key: string, subprotocol?: string) {
+    this.#subprotocol = subprotocol;
     this.#accept = createHash('sha1').update(`${key}${acceptGuid}`).digest('base64');
   }
 
@@ -81,10 +90,13 @@ export class UpgradeAnswer {
     if (headers.get('sec-websocket-accept') !== this.#accept) {
       throw new ProtocolError('upgrade', 'Invalid Sec-WebSocket-Accept header');
     }
-    for (const name of ['extensions', 'protocol']) {
-      if (!headers.has(`sec-websocket-${name}`)) continue;
-      throw new ProtocolError('upgrade', `Sec-WebSocket-${name} was not asked for`);
+    if (headers.has('sec-websocket-extensions')) {
+      throw new ProtocolError('upgrade', 'Sec-WebSocket-extensions was not asked for');
     }
+    const chosen = headers.get('sec-websocket-protocol');
+    if (chosen === undefined || chosen === this.#subprotocol) return;
+    const wanted = this.#subprotocol === undefined ? 'was not asked for' : `must be ${this.#subprotocol}`;
+    throw new ProtocolError('upgrade', `Sec-WebSocket-protocol ${wanted}`);
   }
 }
 

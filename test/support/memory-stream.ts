@@ -93,11 +93,19 @@ export class MemoryStream {
     this.#handlers = handlers;
     this.options = options;
     this.#audio = new Int16Array(options.audioSamples);
+    const congested = () => !this.#open || this.stalled;
     this.#connectTimer = clock.after(options.connectTimeoutMs, () =>
       this.#end({ cause: 'unreachable', code: 'CONNECTTIMEOUT', message: 'no upgrade in time' }),
     );
     this.socket = {
       sendText: (text) => this.#toServer(() => this.#receiveText(text)),
+      sendBinary: (bytes) => {
+        const copy = bytes.slice();
+        this.#toServer(() => {
+          this.binaries.push(copy);
+          this.receivedBinary(copy);
+        });
+      },
       beginAudio: () => (this.#open && !this.stalled ? this.#audio : undefined),
       sendAudio: () => {
         const bytes = new Uint8Array(this.#audio.slice().buffer);
@@ -105,6 +113,9 @@ export class MemoryStream {
           this.binaries.push(bytes);
           this.receivedBinary(bytes);
         });
+      },
+      get congested() {
+        return congested();
       },
       close: (code, reason) => this.#close(code, reason),
     };
@@ -169,8 +180,9 @@ export class MemoryStream {
   }
 
   #receiveText(text: string): void {
-    const message: StreamMessage = JSON.parse(text);
     this.texts.push(text);
+    // Dialects have others, too.
+    const message: StreamMessage = text.startsWith('{') ? JSON.parse(text) : {};
     this.messages.push(message);
     this.receivedText(message);
   }

@@ -22,6 +22,8 @@ function createCore(ports: readonly [number, number] = [0, 0]) {
       sockets.push(handlers);
       return {
         sendText: () => {},
+        sendBinary: () => {},
+        congested: false,
         beginAudio: () => {
           if (state.broken) throw new Error('broken');
           return new Int16Array(160);

@@ -41,6 +41,7 @@ function openClient(
   const ended = new Promise<StreamEnd>((resolve) => {
     socket = openWebSocket(
       {
+        transport: 'websocket',
         url,
         address: undefined,
         headers: {},
