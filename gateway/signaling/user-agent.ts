@@ -1,5 +1,4 @@
 import { ProtocolError } from '../../protocol/protocol-error.ts';
-import { InboundSession } from '../../protocol/sip/inbound-session.ts';
 import type { SipHeader, SipMessage, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
 import type { OutboundSession } from '../../protocol/sip/outbound-session.ts';
 import { isSoundResponse } from '../../protocol/sip/request-check.ts';
@@ -9,22 +8,16 @@ import type { RequestFailure, SessionProfile } from '../../protocol/sip/session-
 import type { Clock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { Admission } from './admission.ts';
-import { usesFlow, wantsSecureContact } from './flow-choice.ts';
+import { createInbound } from './inbound-call.ts';
 import { InvitePlacement } from './invite-placement.ts';
 import { LiveSession, type SessionHost } from './live-session.ts';
 import { systemLocalAddressFor } from './local-address.ts';
 import { systemNameService } from './name-service.ts';
-import { createOutbound, userPartOf } from './outbound-call.ts';
+import { createOutbound } from './outbound-call.ts';
 import { type OutsideRequestOptions, OutsideRequests } from './outside-requests.ts';
 import { findReplaced } from './replaced-session.ts';
 import { RequestReceiver } from './request-receiver.ts';
-import {
-  contactFor,
-  isSecureUri,
-  type NextServer,
-  RequestSender,
-  type RequestUser,
-} from './request-sender.ts';
+import { isSecureUri, type NextServer, RequestSender, type RequestUser } from './request-sender.ts';
 import type {
   InviteOptions,
   InviteSession,
@@ -259,8 +252,18 @@ class SipUserAgent implements UserAgent, SessionHost {
   }
 
   #begin(invite: SipRequest, flow: SipFlow): void {
-    const session = this.#createInbound(invite, flow);
-    if (session === undefined) return;
+    const session = createInbound(invite, flow, {
+      host: this,
+      profile: this.#profile,
+      externalAddress: this.#options.externalAddress,
+    });
+    if (!(session instanceof LiveSession)) {
+      const { status, headers, code } = session;
+      this.#counted(code);
+      const toTag = this.#receiver.tagFor(invite);
+      this.#transactions.respond(invite, createResponse(invite, status, { toTag, headers }));
+      return;
+    }
     this.#sessions.add(session, invite);
     const { replacing } = this.#handlers;
     const found =
@@ -278,40 +281,6 @@ class SipUserAgent implements UserAgent, SessionHost {
       this.handlerFailed(error, session);
       session.attach({ ended() {} });
       session.end({ status: 500 });
-    }
-  }
-
-  /** Undefined where there is no way back to the caller, refused with 400, or where it wants to be asked too often
-   *  whether it is still there, refused with 422. */
-  #createInbound(invite: SipRequest, flow: SipFlow): LiveSession | undefined {
-    const { externalAddress } = this.#options;
-    const machine = new InboundSession({
-      invite,
-      profile: this.#profile,
-      contact: contactFor(flow, {
-        user: userPartOf(invite.uri),
-        externalAddress,
-        secure: flow.protocol === 'tls' && wantsSecureContact(invite),
-      }),
-      localTag: this.#profile.createToken(),
-    });
-    const session = new LiveSession({ host: this, machine, flow, remote: flow.remote, local: flow.local });
-    try {
-      if (usesFlow(machine.dialog, invite, flow)) session.flowHops.add(machine.dialog.nextHop);
-      const { timerRefusal } = machine;
-      if (timerRefusal === undefined) return session;
-      this.#counted('session-interval-too-small');
-      const toTag = this.#receiver.tagFor(invite);
-      this.#transactions.respond(invite, createResponse(invite, 422, { toTag, headers: timerRefusal }));
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#counted(error.code);
-      this.#transactions.respond(
-        invite,
-        createResponse(invite, 400, { toTag: this.#receiver.tagFor(invite) }),
-      );
-      return undefined;
     }
   }
 
