@@ -5,7 +5,11 @@ const frameMs = 20;
 /** Silent frames after which a resampler holds nothing but silence. */
 const tailFrames = 2;
 
+/** So many members may shout at once before those at other rates hear them less loud than their own: 32. */
+const headroomBitsMax = 5;
+
 /** 20 ms at 96 kHz. Shared by all conferences of the thread. */
+const scaled = new Int32Array(1920);
 const converted = new Int16Array(1920);
 
 /** All members of a conference that have one sample rate. What they say is added up here, converted once to each other
@@ -25,7 +29,9 @@ export class MixerBus {
   sounds = false;
   readonly #others: Int32Array;
   #othersSound = false;
-  /** What the members of this rate say, on its way to the other rates. */
+  /** What the members of this rate say on its way to the other rates, in 16 bits as the resamplers take it: of a lone
+   *  member as it is, of many with room for all of them. */
+  #headroomBits = 0;
   readonly #said: Int16Array;
   readonly #saidLimiter = new Limiter();
   #silentFrames = tailFrames;
@@ -39,6 +45,11 @@ export class MixerBus {
     this.heard = new Int16Array(samples);
     this.#others = new Int32Array(samples);
     this.#said = new Int16Array(samples);
+  }
+
+  /** How many there are of this rate. */
+  set members(count: number) {
+    this.#headroomBits = Math.min(headroomBitsMax, Math.ceil(Math.log2(count)));
   }
 
   begin(): void {
@@ -61,9 +72,13 @@ export class MixerBus {
     if (buses.length === 1) return;
     this.#silentFrames = this.voices > 0 ? 0 : this.#silentFrames + 1;
     if (this.#silentFrames > tailFrames) return;
-    this.#saidLimiter.process(this.sum, this.#said, this.frameSamples);
+    const { sum, frameSamples } = this;
+    const bits = this.#headroomBits;
+    const half = bits === 0 ? 0 : 1 << (bits - 1);
+    for (let i = 0; i < frameSamples; i++) scaled[i] = (sum[i]! + half) >> bits;
+    this.#saidLimiter.process(scaled, this.#said, frameSamples);
     for (const bus of buses) {
-      if (bus !== this) bus.#receive(this.#said, this.frameSamples, this.#resamplerTo(bus));
+      if (bus !== this) bus.#receive(this.#said, frameSamples, this.#resamplerTo(bus), bits);
     }
   }
 
@@ -82,10 +97,10 @@ export class MixerBus {
     this.#resamplers.delete(bus);
   }
 
-  #receive(said: Int16Array, samples: number, resampler: Resampler): void {
+  #receive(said: Int16Array, samples: number, resampler: Resampler, bits: number): void {
     const others = this.#others;
     const count = resampler.process(said, 0, samples, converted, 0);
-    for (let i = 0; i < count; i++) others[i]! += converted[i]!;
+    for (let i = 0; i < count; i++) others[i]! += converted[i]! << bits;
     this.#othersSound = true;
   }
 

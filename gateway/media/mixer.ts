@@ -43,6 +43,7 @@ export class Mixer implements WheelMember {
     const seat = new MixerSeat({ member, ...options, frameSamples: bus.frameSamples });
     this.#busOf.set(seat, bus);
     this.#seats = [...this.#seats, seat];
+    this.#countMembers(bus);
     if (!this.#wheel.has(this)) this.#wheel.add(this, frameMs, nowMs);
     return seat;
   }
@@ -52,7 +53,7 @@ export class Mixer implements WheelMember {
     const bus = this.#busOf.get(seat)!;
     this.#busOf.delete(seat);
     if (this.#seats.length === 0) this.#wheel.remove(this);
-    if (this.#seats.some((other) => this.#busOf.get(other) === bus)) return;
+    if (this.#countMembers(bus) > 0) return;
     this.#buses = this.#buses.filter((other) => other !== bus);
     for (const other of this.#buses) other.forget(bus);
   }
@@ -90,6 +91,12 @@ export class Mixer implements WheelMember {
     for (let i = 0; i < frameSamples; i++) others[i] = sum[i]! - frame[i]!;
     seat.limiter.process(others, heard, frameSamples);
     seat.hear(heard, nowMs);
+  }
+
+  #countMembers(bus: MixerBus): number {
+    const count = this.#seats.filter((seat) => this.#busOf.get(seat) === bus).length;
+    if (count > 0) bus.members = count;
+    return count;
   }
 
   #busAt(sampleRateHz: number): MixerBus {
