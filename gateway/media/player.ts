@@ -11,8 +11,8 @@ const queuedMsMax = 300_000;
 /** How much a sink may wait with: it gets 20 ms each 20 ms. */
 const sinkQueueMs = 2000;
 
-/** 20 ms at 96 kHz. Shared, as the sinks are done with a frame when `play` returns. */
-const frame = new Int16Array(1920);
+/** 20 ms at 96 kHz and what fills the last. Shared, as the sinks are done with a frame when `play` returns. */
+const frame = new Int16Array(3840);
 
 interface Chunk {
   readonly samples: Int16Array;
@@ -42,6 +42,8 @@ export class Player implements AudioSource, WheelMember {
   /** Samples of the piece that is being played; undefined where none was begun. */
   #played: number | undefined;
   #endings: Ending[] = [];
+  /** Samples that are missing to whole frames since the start. */
+  #unfilled = 0;
   #mayAsk = false;
   #overflowed = false;
 
@@ -112,6 +114,7 @@ export class Player implements AudioSource, WheelMember {
     this.#offset = 0;
     this.#queuedSamples = 0;
     this.#played = undefined;
+    this.#unfilled = 0;
     this.#wheel.remove(this);
   }
 
@@ -146,8 +149,12 @@ export class Player implements AudioSource, WheelMember {
       this.#played = undefined;
     }
     this.#queuedSamples -= filled;
-    // The end of a piece fills its frame, so that none of it waits in a message that is not full yet.
-    const samples = endings > 0 && this.#chunks.length === 0 ? this.#frameSamples : filled;
+    // The end fills its frame, so that none of it waits in a message that is not full yet.
+    const frameSamples = this.#frameSamples;
+    this.#unfilled = (this.#unfilled + frameSamples - filled) % frameSamples;
+    const ends = endings > 0 && this.#chunks.length === 0;
+    const samples = ends ? filled + this.#unfilled : filled;
+    if (ends) this.#unfilled = 0;
     frame.fill(0, filled, samples);
     if (samples > 0) for (const sink of this.#sinks) sink.play(frame, 0, samples, nowMs);
     if (endings > 0) this.#setDue(endings, samples, nowMs);

@@ -17,7 +17,7 @@ function hearing(people: readonly Person[], frequenciesHz: readonly number[] = t
 
 async function createConference() {
   const world = createMediaWorld({ link: { delayMs: 5, jitterMs: 15, seed: 3 } });
-  const people = [
+  const people: readonly [Person, Person, Person] = [
     await openPhone(world, 'phone'),
     await openServer(world, 'bot', 16_000),
     await openServer(world, 'studio', 44_100),
@@ -37,7 +37,7 @@ describe('a conference', () => {
 
   it('mutes, holds and lets go', async () => {
     const { clock, people, room } = await createConference();
-    const [phone, bot, studio] = people as [Person, Person, Person];
+    const [phone, bot, studio] = people;
     room.set(phone, { speaks: false, hears: true });
     room.set(studio, { speaks: false, hears: false });
     await clock.advance(2000);
@@ -54,7 +54,7 @@ describe('a conference', () => {
 
   it('gives a lone member what is routed to it, and the room again when that ends', async () => {
     const { clock, people, room } = await createConference();
-    const [phone, bot, studio] = people as [Person, Person, Person];
+    const [phone, bot, studio] = people;
     room.leave(bot);
     room.leave(studio);
     const { group } = phone.call;
@@ -99,7 +99,7 @@ describe('a conference', () => {
 
   it('goes on when a member closes, and leaves nothing behind when it is closed', async () => {
     const { clock, people, room, pool, server } = await createConference();
-    const [phone, bot, studio] = people as [Person, Person, Person];
+    const [phone, bot, studio] = people;
     await clock.advance(500);
     phone.call.closeRtp();
     phone.hush();
