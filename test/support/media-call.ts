@@ -1,5 +1,5 @@
 import { createInlineMediaPool } from '../../gateway/media/inline-media-pool.ts';
-import type { MediaEvent, RtpSession } from '../../gateway/media/media-messages.ts';
+import type { MediaEvent, RtpSession, StreamPlayout } from '../../gateway/media/media-messages.ts';
 import type { MediaGroup, MediaPool } from '../../gateway/media/media-pool.ts';
 import type { StreamConnect, StreamDialectName } from '../../protocol/stream/messages.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -75,6 +75,8 @@ export class MediaCall {
     url = 'ws://stream.test/',
     dialect = 'sinch' as StreamDialectName,
     limits = {},
+    playout = {} as StreamPlayout,
+    resumeMs = 0,
   } = {}): void {
     this.group.send({
       type: 'openStream',
@@ -85,6 +87,8 @@ export class MediaCall {
       dialect,
       connect: connectOf(sampleRateHz),
       frameMs,
+      playout,
+      resumeMs,
       limits: {
         connectTimeoutMs: 5000,
         answerTimeoutMs: 10_000,
@@ -142,14 +146,17 @@ export async function startMediaCall(
     readonly session?: Partial<RtpSession>;
     readonly frameMs?: number;
     readonly limits?: object;
+    readonly dialect?: StreamDialectName;
+    readonly playout?: StreamPlayout;
+    readonly resumeMs?: number;
   } = {},
 ): Promise<{ call: MediaCall; phone: RtpPeer; stream: MemoryStream }> {
   const { clock, network, server, pool } = world;
-  const { id = 'call', sampleRateHz = 16_000, frameMs = 20, session, limits = {} } = options;
+  const { id = 'call', session, ...stream } = options;
   const phone = await RtpPeer.open(clock, network);
   const call = new MediaCall(pool, id);
   call.openRtp();
-  call.openStream({ sampleRateHz, frameMs, limits });
+  call.openStream(stream);
   await clock.until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
   phone.to = { address: '127.0.0.1', port: call.event('rtpOpened')!.port };
   call.startRtp(phone, session);
