@@ -9,7 +9,7 @@ export function callSummary(call: Call, report: MediaReport): CallSummary {
   const counters = stream === undefined ? undefined : report.streams.get(stream);
   return {
     callId: call.callId,
-    direction: 'inbound',
+    direction: call.direction,
     from: call.party.from,
     to: call.party.to,
     state: call.state,

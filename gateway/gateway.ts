@@ -1,11 +1,13 @@
-import type { Codec } from '../codecs/codec.ts';
 import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
+import type { AudioLibrary } from './audio/audio-library.ts';
 import { callCodecs, missingCodec } from './call-codecs.ts';
+import { CallPlane } from './call-plane.ts';
 import { callSummary } from './call-summary.ts';
+import type { Callbacks } from './callbacks/callbacks.ts';
 import type { Call } from './calls/call.ts';
-import type { CallContext, CallHandlers } from './calls/call-context.ts';
-import { diceOf, refusalCode } from './calls/end-reason.ts';
-import { CallRegistry } from './calls/registry.ts';
+import type { CallHandlers } from './calls/call-context.ts';
+import type { CallControl } from './calls/call-control.ts';
+import type { CallRegistry } from './calls/registry.ts';
 import { readCertificate } from './certificate-files.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -16,7 +18,7 @@ import { createLog, type Log } from './log.ts';
 import { createMediaPool, type MediaPool, type MediaReport, type MediaSettings } from './media/media-pool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Network, systemNetwork } from './network.ts';
-import { createRouter } from './routing/router.ts';
+import type { Recordings } from './recording/recordings.ts';
 import { MessageTrace, traceMessage } from './signaling/message-trace.ts';
 import { traceBlock } from './signaling/readable-message.ts';
 import type { RegistrationView } from './signaling/registrar.ts';
@@ -38,7 +40,12 @@ export interface GatewayIo {
   watching?: Pick<CallHandlers, 'digit' | 'held' | 'referred' | 'requested'> & {
     started?(call: Call): void;
     answered?(call: Call): void;
+    ended?(call: Call): void;
   };
+  /** In place of our own. */
+  callbacks?: Callbacks;
+  audio?: AudioLibrary;
+  recordings?: Recordings;
   /** Takes every SIP message as a block of lines, credentials hidden. */
   traceSip?: (block: string) => void;
   /** Our address that faces a peer, where a listener is bound to all of them. */
@@ -51,6 +58,8 @@ export interface Gateway {
   readonly state: 'ready' | 'draining' | 'closed';
   readonly activeCalls: number;
   calls(): Promise<CallSummary[]>;
+  /** What the API may do to calls. */
+  readonly control: CallControl;
   /** Ends a call as the API would; false if there is none of that id. */
   hangup(callId: string): boolean;
   /** What is open below: all zero when every call has left nothing behind. */
@@ -94,8 +103,16 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
   let gateway: RunningGateway | undefined;
   try {
     await pool.start();
-    const registry = createRegistry(config, codecs, io, pool, metrics, trace);
-    gateway = new RunningGateway(io, pool, registry, metrics, trace);
+    const plane = new CallPlane({
+      config,
+      codecs,
+      pool,
+      metrics,
+      ...io,
+      watching: io.watching,
+      named: (callId, sipCallId) => trace.name(callId, sipCallId),
+    });
+    gateway = new RunningGateway(io, pool, plane, metrics, trace);
     await gateway.listen(config);
     return gateway;
   } catch (error) {
@@ -105,66 +122,10 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
   }
 }
 
-function createRegistry(
-  config: Config,
-  codecs: readonly Codec[],
-  io: GatewayIo,
-  pool: MediaPool,
-  metrics: Metrics,
-  trace: MessageTrace,
-): CallRegistry {
-  const router = createRouter(config);
-  const context: CallContext = {
-    clock: io.clock,
-    log: io.log,
-    pool,
-    route: (party) => router.route(party),
-    applicationKey: config.applications[0]?.key ?? '',
-    sip: {
-      codecs,
-      rtpAddress: config.rtp.address,
-      externalAddress: config.sip.externalAddress,
-      symmetric: config.rtp.symmetric,
-      srtp: config.rtp.srtp,
-    },
-    streamLimits: {
-      connectTimeoutMs: config.stream.connectTimeoutMs,
-      answerTimeoutMs: config.stream.answerTimeoutMs,
-      idleTimeoutMs: config.stream.idleTimeout * 1000,
-      bufferBytes: config.stream.bufferBytes,
-    },
-  };
-  return new CallRegistry({
-    nodeId: config.node.id,
-    maxCalls: config.sip.maxCalls,
-    overloaded: () => pool.overloaded,
-    context,
-    counted: (reason) => metrics.counted(refusalCode(reason) ?? reason),
-    handlers: {
-      ...io.watching,
-      started: (call) => {
-        trace.name(call.callId, call.sipCallId);
-        metrics.callStarted('inbound');
-        io.watching?.started?.(call);
-      },
-      answered: (call) => {
-        metrics.setupSeconds(((call.answeredMs ?? 0) - call.startedMs) / 1000);
-        io.watching?.answered?.(call);
-      },
-      ending: (call) => {
-        const { result, reason } = diceOf(call.endReason ?? 'internalError', call.answeredMs !== undefined);
-        metrics.callEnded({ direction: 'inbound', result, reason });
-        const code = call.answeredMs === undefined && refusalCode(call.endReason ?? 'internalError');
-        if (code) metrics.counted(code);
-      },
-      ended: () => {},
-    },
-  });
-}
-
 class RunningGateway implements Gateway {
   readonly #io: GatewayIo;
   readonly #pool: MediaPool;
+  readonly #plane: CallPlane;
   readonly #registry: CallRegistry;
   readonly #metrics: Metrics;
   readonly #trace: MessageTrace;
@@ -174,10 +135,11 @@ class RunningGateway implements Gateway {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  constructor(io: GatewayIo, pool: MediaPool, registry: CallRegistry, metrics: Metrics, trace: MessageTrace) {
+  constructor(io: GatewayIo, pool: MediaPool, plane: CallPlane, metrics: Metrics, trace: MessageTrace) {
     this.#io = io;
     this.#pool = pool;
-    this.#registry = registry;
+    this.#plane = plane;
+    this.#registry = plane.registry;
     this.#metrics = metrics;
     this.#trace = trace;
   }
@@ -210,6 +172,7 @@ class RunningGateway implements Gateway {
     });
     this.#peers = peers;
     peers.start(this.#userAgent);
+    this.#plane.useSip(this.#userAgent, peers);
     this.#http = await startHttpServer({
       listen: parseHttpListener(config.http.listen)!,
       tls: config.http.tls,
@@ -240,11 +203,7 @@ class RunningGateway implements Gateway {
   #signaling(): UserAgentHandlers {
     return {
       invited: (session) => this.#registry.invited(session),
-      replacing: (session, replaced) => {
-        const call = this.#registry.on(replaced);
-        if (call !== undefined) this.#trace.name(call.callId, session.sipCallId);
-        return this.#registry.replacing(session, replaced);
-      },
+      replacing: (session, replaced) => this.#registry.replacing(session, replaced),
       readiness: () => (this.#registry.draining ? 503 : 200),
       counted: (code) => this.#metrics.counted(code),
       traced: (direction, message, remote, local) => {
@@ -277,10 +236,12 @@ class RunningGateway implements Gateway {
     return [...this.#registry.calls].map((call) => callSummary(call, report));
   }
 
+  get control(): CallControl {
+    return this.#plane.control;
+  }
+
   hangup(callId: string): boolean {
-    const call = this.#registry.find(callId);
-    call?.end('managerHangup');
-    return call !== undefined;
+    return this.#plane.control.hangup(callId);
   }
 
   counts(): ReturnType<Gateway['counts']> {
@@ -339,6 +300,7 @@ class RunningGateway implements Gateway {
       Promise.all(farewells).then(() => {}),
     );
     await attempt('SIP', () => this.#userAgent?.close());
+    await attempt('callbacks and recordings', () => this.#plane.close());
     await attempt('HTTP', () => this.#http?.close());
     await attempt('media', () => this.#pool.close());
     this.#closed = true;

@@ -1,17 +1,27 @@
 import type { CallerFacts } from '../../protocol/sip/caller-facts.ts';
 import type { SipRequest } from '../../protocol/sip/message.ts';
+import type { CalloutSvaml } from '../../protocol/svaml/callout.ts';
+import type { AudioLibrary } from '../audio/audio-library.ts';
+import type { Endpoint } from '../callbacks/callback-messages.ts';
+import type { Callbacks } from '../callbacks/callbacks.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { StreamLimits } from '../media/media-messages.ts';
 import type { MediaPool } from '../media/media-pool.ts';
+import type { Recordings } from '../recording/recordings.ts';
+import type { Destinations } from '../routing/destinations.ts';
+import type { EndpointGuard } from '../routing/endpoint-guard.ts';
+import type { OutboundGuard } from '../routing/outbound-guard.ts';
 import type { RouteDecision } from '../routing/router.ts';
-import type { Referral } from '../signaling/session.ts';
+import type { Referral, UserAgent } from '../signaling/session.ts';
 import type { Call } from './call.ts';
+import type { ControlEvent } from './call-control.ts';
+import type { Conferences } from './conferences.ts';
 import type { LegDigit, SipLegSettings } from './sip-leg.ts';
 
 /** What surrounds a call: who it is for, what it works with, who hears of it. */
 
-/** What the caller asked for, read from the INVITE once. */
+/** What the caller asked for, read from the INVITE once; of a call of ours, what we ask for. */
 export interface CallParty {
   /** User part of the From URI, or its host where it has none. */
   readonly from: string;
@@ -23,18 +33,51 @@ export interface CallParty {
   readonly facts: CallerFacts;
 }
 
+/** Whose call it is, and what its application wants to hear of it. */
+export interface CallOwner {
+  readonly applicationKey: string;
+  /** The operator's own configuration decided: its endpoints need no guard, and no application is asked. */
+  readonly trusted: boolean;
+  readonly asksAce: boolean;
+  readonly tellsDice: boolean;
+  /** Also decides whether PIEs are sent. */
+  readonly asksPie: boolean;
+  readonly custom?: string | undefined;
+  /** In place of the application's callbackUrl. */
+  readonly ace?: CalloutSvaml | undefined;
+  readonly pie?: CalloutSvaml | undefined;
+  /** Called party, as callbacks name it. */
+  readonly to: Endpoint;
+  /** Seconds from the answer, for the whole call. */
+  readonly maxDuration?: number | undefined;
+}
+
 export interface CallContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly pool: MediaPool;
   readonly sip: SipLegSettings;
   readonly streamLimits: StreamLimits;
+  /** Of calls that no application owns. */
   readonly applicationKey: string;
+  readonly callbacks: Callbacks;
+  readonly audio: AudioLibrary;
+  readonly recordings: Recordings;
+  readonly guard: EndpointGuard;
+  readonly destinations: Destinations;
+  readonly outbound: OutboundGuard;
+  readonly conferences: Conferences;
   route(party: CallParty): Promise<RouteDecision>;
+  /** Places a call. Throws where no user agent runs. */
+  invite: UserAgent['invite'];
+  /** News for those who watch calls. */
+  happened(event: ControlEvent): void;
 }
 
 export interface CallHandlers {
   started(call: Call): void;
+  /** A SIP dialog belongs to the call: its Call-ID header. */
+  named?(call: Call, sipCallId: string): void;
   answered(call: Call): void;
   /** The outcome is known; media may still be closing. Exactly once a call. */
   ending(call: Call): void;

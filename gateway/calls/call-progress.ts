@@ -1,5 +1,4 @@
 import type { Clock, Timer } from '../clock.ts';
-import type { StreamLimits } from '../media/media-messages.ts';
 import {
   type CallDeadline,
   type CallEvent,
@@ -10,15 +9,15 @@ import {
 
 export interface CallProgressOptions {
   readonly clock: Clock;
-  readonly limits: StreamLimits;
   /** Asked when the call is answered. */
   maxDurationSeconds(): number;
   expired(deadline: CallDeadline): void;
 }
 
-/** Longer than any worker takes to answer: only a worker that hangs or died unnoticed runs into these. */
-const routeLimitMs = 15_000;
-const workerMarginMs = 2_000;
+/** Longer than anything takes that has a limit of its own (the slowest callbacks, ten minutes of ringing): only what
+ *  hangs or died unnoticed runs into these. */
+const routeLimitMs = 150_000;
+const setupLimitMs = 660_000;
 const releaseLimitMs = 5_000;
 
 /** Runs the table of `call-states.ts`: where a call stands, and how long it may stay there. */
@@ -40,12 +39,12 @@ export class CallProgress {
     const next = nextCallState(this.#state, event);
     if (next === undefined) return false;
     this.#state = next;
-    this.restart();
+    this.begin();
     return true;
   }
 
   /** The stay in this state begins now. */
-  restart(): void {
+  begin(): void {
     this.#deadline?.cancel();
     const { deadline } = callStates[this.#state];
     const { clock, expired } = this.#options;
@@ -54,14 +53,11 @@ export class CallProgress {
   }
 
   #limitMs(deadline: CallDeadline): number {
-    const { connectTimeoutMs, answerTimeoutMs } = this.#options.limits;
     switch (deadline) {
       case 'route':
         return routeLimitMs;
-      case 'connect':
-        return connectTimeoutMs + workerMarginMs;
-      case 'answer':
-        return answerTimeoutMs + workerMarginMs;
+      case 'setup':
+        return setupLimitMs;
       case 'maxDuration':
         return this.#options.maxDurationSeconds() * 1000;
       case 'release':

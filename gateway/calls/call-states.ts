@@ -3,19 +3,20 @@
 export type CallState = 'routing' | 'connecting' | 'ringing' | 'answered' | 'ending' | 'ended';
 
 export type CallEvent =
-  /** The router named an action and the legs are being opened. */
+  /** It is known what becomes of the call; its RTP port, or its stream, is being opened. */
   | 'routed'
-  /** The stream's socket is open and `connect` was sent. */
-  | 'streamConnected'
-  /** The stream server answered. */
-  | 'streamAnswered'
+  /** The phone hears ringing, or what is played to it before the answer; one that we call rings. */
+  | 'ringing'
+  /** The phone, or the stream server, answered or was answered. */
+  | 'answered'
   /** Anything that is over: a hang-up, a refusal, a failure, a limit. */
   | 'end'
   /** Every endpoint of the call reported that it is closed. */
   | 'released';
 
-/** Which limit ends the stay in a state; the call knows the milliseconds. */
-export type CallDeadline = 'route' | 'connect' | 'answer' | 'maxDuration' | 'release';
+/** Which limit ends the stay in a state; the call knows the milliseconds. What it does there may have shorter limits of
+ *  its own. */
+export type CallDeadline = 'route' | 'setup' | 'maxDuration' | 'release';
 
 export interface CallStateRow {
   readonly deadline: CallDeadline | undefined;
@@ -28,12 +29,12 @@ export const callStates: Readonly<Record<CallState, CallStateRow>> = {
     on: { routed: 'connecting', end: 'ending' },
   },
   connecting: {
-    deadline: 'connect',
-    on: { streamConnected: 'ringing', end: 'ending' },
+    deadline: 'setup',
+    on: { ringing: 'ringing', answered: 'answered', end: 'ending' },
   },
   ringing: {
-    deadline: 'answer',
-    on: { streamAnswered: 'answered', end: 'ending' },
+    deadline: 'setup',
+    on: { answered: 'answered', end: 'ending' },
   },
   answered: {
     deadline: 'maxDuration',

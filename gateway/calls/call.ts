@@ -1,10 +1,8 @@
-import { ProtocolError } from '../../protocol/protocol-error.ts';
+import type { ProtocolError } from '../../protocol/protocol-error.ts';
 import type { SipHeader } from '../../protocol/sip/message.ts';
-import { type ConnectStream, maxDurationSecondsMax } from '../../protocol/svaml/connect-stream.ts';
+import type { Svaml } from '../../protocol/svaml/svaml.ts';
 import type { Log } from '../log.ts';
-import type { EndpointId, MediaEvent } from '../media/media-messages.ts';
-import type { MediaGroup } from '../media/media-pool.ts';
-import type { RouteDecision } from '../routing/router.ts';
+import type { EndpointId } from '../media/media-messages.ts';
 import type {
   InviteSession,
   InviteSessionHandlers,
@@ -12,64 +10,93 @@ import type {
   ReferOutcome,
 } from '../signaling/session.ts';
 import { AddedHeaders } from './added-headers.ts';
-import type { CallContext, CallHandlers, CallParty } from './call-context.ts';
+import type { CallContext, CallHandlers, CallOwner, CallParty } from './call-context.ts';
+import type { ControlEvent } from './call-control.ts';
+import { CallCourse } from './call-course.ts';
+import { CallMedia } from './call-media.ts';
+import { diceMessage } from './call-messages.ts';
 import { CallProgress } from './call-progress.ts';
 import { qualityFields } from './call-quality.ts';
+import { CallRecordings } from './call-recordings.ts';
 import type { CallDeadline, CallState } from './call-states.ts';
 import { diceOf, type EndReason, endReasons, reasonHeader } from './end-reason.ts';
 import { guardedHandlers } from './guarded-handlers.ts';
-import { refusalOf, SipLeg } from './sip-leg.ts';
-import { StreamLeg } from './stream-leg.ts';
+import type { Leg } from './leg.ts';
+import { PhoneLine } from './phone-line.ts';
+import { refusalOf } from './session-ends.ts';
+import type { StreamLeg } from './stream-leg.ts';
 
-/** One incoming call, from INVITE to the last freed port: a SIP leg bridged to a stream leg. What it may do next
- *  stands in `call-states.ts`, why it ended in `end-reason.ts`. */
+const maxDurationSecondsDefault = 14_400;
+
+export interface CallOptions {
+  readonly callId: string;
+  readonly party: CallParty;
+  /** Of an incoming call what holds until it is routed. */
+  readonly owner: CallOwner;
+  readonly direction: 'inbound' | 'outbound';
+  readonly context: CallContext;
+  readonly handlers: CallHandlers;
+}
+
+/** One party's whole call, from the first message to the last freed port: a leg, what is done with it, and how it ends.
+ *  What it may do next stands in `call-states.ts`, why it ended in `end-reason.ts`, what it is doing is its course. How
+ *  a call begins: `inbound-call.ts`, `outbound-call.ts`, `stream-call.ts`. */
 export class Call {
   readonly callId: string;
   readonly party: CallParty;
+  readonly direction: 'inbound' | 'outbound';
+  readonly context: CallContext;
+  readonly log: Log;
+  readonly media: CallMedia;
+  readonly course: CallCourse;
+  readonly recordings: CallRecordings;
+  /** The phone whose call this is, where it is one. */
+  readonly line: PhoneLine;
   readonly startedMs: number;
   readonly startedWallMs: number;
   answeredMs: number | undefined;
   answeredWallMs: number | undefined;
   endedMs: number | undefined;
   endReason: EndReason | undefined;
-  readonly #context: CallContext;
+  owner: CallOwner;
+  /** Values that its programmes set. */
+  readonly cookies = new Map<string, string>();
+  /** 183 with SDP while a stream server decides, in place of 180. */
+  earlyMedia = false;
+  /** The stream server whose call this is, where it is none of a phone. */
+  streamLeg: StreamLeg | undefined;
+  /** The latest stream on this call, also after its end. */
+  stream: StreamLeg | undefined;
+  /** Given back when the call is over. */
+  readonly releases: (() => void)[] = [];
   readonly #handlers: CallHandlers;
-  #session: InviteSession;
-  readonly #log: Log;
   readonly #progress: CallProgress;
-  #group: MediaGroup | undefined;
-  #sip: SipLeg | undefined;
-  /** Every SIP leg that is still open: a second one takes the first one's place. */
-  readonly #sipLegs = new Map<EndpointId, SipLeg>();
-  #sipLegsMade = 0;
   readonly #headers = new AddedHeaders();
-  #stream: StreamLeg | undefined;
-  #action: ConnectStream | undefined;
-  /** Approved literal addresses, one an endpoint; undefined where the endpoint is trusted. */
-  #addresses: readonly (string | undefined)[] = [];
-  #attempts = 0;
-  #earlyMedia = false;
-  /** Endpoints that have not reported their closing yet. */
-  readonly #open = new Set<EndpointId>();
 
-  constructor(
-    callId: string,
-    session: InviteSession,
-    party: CallParty,
-    context: CallContext,
-    handlers: CallHandlers,
-  ) {
+  constructor({ callId, party, owner, direction, context, handlers }: CallOptions) {
     this.callId = callId;
     this.party = party;
-    this.#session = session;
-    this.#context = context;
+    this.owner = owner;
+    this.direction = direction;
+    this.context = context;
     this.#handlers = handlers;
-    this.#log = context.log.child({ callId });
+    this.log = context.log.child({ callId });
+    this.media = new CallMedia({
+      callId,
+      pool: context.pool,
+      guard: this.guard,
+      // A stream that closes ends its call; an RTP endpoint only closes when the call is ending already.
+      emptied: () => {
+        if (this.state === 'ending') this.#releaseWhenEmpty();
+      },
+    });
+    this.course = new CallCourse(this);
+    this.recordings = new CallRecordings(this);
+    this.line = new PhoneLine(this);
     this.#progress = new CallProgress({
       clock: context.clock,
-      limits: context.streamLimits,
-      maxDurationSeconds: () => this.#action?.maxDuration ?? maxDurationSecondsMax,
-      expired: (deadline) => this.#guard(() => this.#expired(deadline)),
+      maxDurationSeconds: () => this.owner.maxDuration ?? maxDurationSecondsDefault,
+      expired: (deadline) => this.guard(() => this.#expired(deadline)),
     });
     this.startedMs = context.clock.nowMs();
     this.startedWallMs = context.clock.wallMs();
@@ -79,146 +106,124 @@ export class Call {
     return this.#progress.state;
   }
 
-  /** The Call-ID header. */
-  get sipCallId(): string {
-    return this.#session.sipCallId;
+  get live(): boolean {
+    return this.state !== 'ending' && this.state !== 'ended';
+  }
+
+  get answered(): boolean {
+    return this.state === 'answered';
   }
 
   get codec(): string | undefined {
-    return this.#sip?.codec;
+    return this.line.phone?.codec;
   }
 
   get streamEndpoint(): string | undefined {
-    return this.#stream?.endpoint;
+    return this.stream?.endpoint;
   }
 
   get sampleRateHz(): number | undefined {
-    return this.#stream?.sampleRateHz;
+    return this.stream?.sampleRateHz;
   }
 
   get endpointIds(): { readonly sip: EndpointId; readonly stream: EndpointId | undefined } {
-    return { sip: this.#sip?.endpointId ?? `${this.callId}/sip`, stream: this.#stream?.endpointId };
+    return { sip: this.line.phone?.endpointId ?? `${this.callId}/sip`, stream: this.stream?.endpointId };
   }
 
   get worker(): number | undefined {
-    return this.#group?.worker;
+    return this.media.worker;
   }
 
-  /** Begins the call; the returned handlers belong to its INVITE session. */
-  start(): InviteSessionHandlers {
+  /** Whoever's call this is: a phone, or a stream server. */
+  get leg(): Leg | undefined {
+    return this.line.phone ?? this.streamLeg;
+  }
+
+  /** The call is there: what it came from, or goes to, stands in `fields`. */
+  begin(fields: Record<string, unknown>): void {
     const { from, to } = this.party;
-    const { protocol, address, port } = this.#session.remote;
-    this.#log.info(
-      { from, to, source: `${protocol}:${address}:${port}`, sipCallId: this.#session.sipCallId },
-      'call received',
-    );
+    this.log.info({ from, to, ...fields }, this.direction === 'inbound' ? 'call received' : 'call placed');
     this.#handlers.started(this);
-    this.#progress.restart();
-    const group = this.#context.pool.openGroup((event) => this.#guard(() => this.#receiveMedia(event)));
-    this.#group = group;
-    try {
-      this.#sip = this.#createSipLeg(this.#session, group, () => this.#openStream());
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#refuseOffer(error);
-      return { ended: () => {} };
-    }
-    void this.#route();
-    return guardedHandlers(this.#guard, this.#sip.sessionHandlers);
+    this.#progress.begin();
+    this.happened('call.started', { direction: this.direction, from, to });
+  }
+
+  /** It is known what becomes of it. False where it is over already. */
+  routed(): boolean {
+    return this.#progress.enter('routed');
+  }
+
+  /** The far side rings, or the phone is told that somebody else does. `early`: audio is heard already. */
+  rings(early = false): void {
+    const first = this.#progress.enter('ringing');
+    if (this.direction === 'inbound') this.line.ring(early || this.earlyMedia);
+    if (first) this.happened('call.ringing', {});
+  }
+
+  /** Answers a phone that called us, once; any other call has been answered by whom it is. */
+  answer(): void {
+    if (this.direction === 'outbound' || this.answered || !this.live) return;
+    this.line.phone?.answer(this.#headers.answer);
+    this.wasAnswered();
+  }
+
+  /** The leg speaks from now on. */
+  wasAnswered(): void {
+    if (!this.#progress.enter('answered')) return;
+    const { clock } = this.context;
+    this.answeredMs = clock.nowMs();
+    this.answeredWallMs = clock.wallMs();
+    const { codec, sampleRateHz } = this;
+    const fields = { setupMs: this.sinceStartMs, codec, sampleRateHz, srtp: this.line.phone?.srtpSuite };
+    this.log.info(fields, 'call answered');
+    this.#handlers.answered(this);
+    this.happened('call.answered', { codec });
+  }
+
+  /** Goes on with another programme, whatever it does now. */
+  run(svaml: Svaml): void {
+    if (this.live) this.course.run(svaml);
   }
 
   /** Ends the call whatever its state: each side is told why, media is closed. Only the first reason counts. */
   end(reason: EndReason, detail?: string): void {
     if (!this.#progress.enter('end')) return;
     this.#outcome(reason, detail);
-    if (this.#sip === undefined)
-      this.#attempt(() =>
-        this.#session.end({ status: endReasons[reason].sipStatus, headers: [reasonHeader(reason, detail)] }),
-      );
-    this.#attempt(() => this.#stream?.end(reason));
-    for (const leg of this.#sipLegs.values()) this.#attempt(() => leg.end(reason, detail, this.#headers.end));
+    this.attempt(() => this.course.stop(reason));
+    this.attempt(() => this.recordings.stop());
+    this.attempt(() => this.streamLeg?.end(reason));
+    this.attempt(() => this.line.end(reason, detail, this.#headers.end));
     this.#releaseWhenEmpty();
   }
 
   /** One step of the end: what throws must not keep the other legs open, and nobody would end them a second time. */
-  #attempt(step: () => void): void {
+  attempt(step: () => void): void {
     try {
       step();
     } catch (error) {
-      this.#log.error({ err: error }, 'internal error while ending');
+      this.log.error({ err: error }, 'internal error while ending');
     }
   }
 
-  #createSipLeg(session: InviteSession, media: MediaGroup, opened: () => void): SipLeg {
-    const number = this.#sipLegsMade++;
-    const endpointId = `${this.callId}/sip${number === 0 ? '' : number}`;
-    const leg: SipLeg = new SipLeg({
-      endpointId,
-      session,
-      media,
-      clock: this.#context.clock,
-      settings: this.#context.sip,
-      sessionId: Math.floor(this.startedWallMs),
-      handlers: {
-        opened,
-        ended: (reason, detail) => {
-          if (this.#sip === leg || this.#sip === undefined) return this.end(reason, detail);
-          // One that was to take over, and failed: the call goes on as it was.
-          this.#log.warn({ reason, detail }, 'take-over failed');
-          leg.end(reason, detail);
-        },
-        closed: () => {
-          this.#sipLegs.delete(endpointId);
-          this.#released(endpointId);
-        },
-        told: (message, fields) => this.#log.info(fields, message),
-        held: (held) => {
-          this.#log.info({}, held ? 'on hold by caller' : 'taken back by caller');
-          this.#handlers.held?.(this, held);
-        },
-        digit: (digit) => this.#handlers.digit?.(this, digit),
-        referred: (referral) => this.#handlers.referred?.(this, referral) ?? { status: 603 },
-        requested: (request) => this.#handlers.requested?.(this, request),
-      },
-    });
-    this.#sipLegs.set(endpointId, leg);
-    return leg;
+  /** The offer of its INVITE cannot be served. */
+  refuseOffer(session: InviteSession, error: ProtocolError): void {
+    const reason = error.status === 400 ? 'badOffer' : 'noCodec';
+    this.#progress.enter('end');
+    this.#outcome(reason, error.message);
+    const { status, headers } = refusalOf(error);
+    session.end({ status, headers: [...headers, reasonHeader(reason)] });
+    this.#releaseWhenEmpty();
   }
 
   /** True where this session is its caller's. */
   isOn(session: InviteSession): boolean {
-    return this.#session === session;
+    return this.line.phone?.isOn(session) === true;
   }
 
   /** Another phone takes the caller's place (INVITE with Replaces): it is answered at once, the first one is hung up, the
-   *  stream notices nothing. Refused with 481 before the answer and after the end. */
+   *  other side notices nothing. Refused with 481 before the answer and after the end. */
   takeOver(session: InviteSession): InviteSessionHandlers {
-    const group = this.#group;
-    if (this.#progress.state !== 'answered' || group === undefined) {
-      session.end({ status: 481, headers: [reasonHeader('replaced')] });
-      return { ended: () => {} };
-    }
-    try {
-      const leg = this.#createSipLeg(session, group, () => this.#swap(leg, session));
-      this.#open.add(leg.endpointId);
-      leg.open();
-      return guardedHandlers(this.#guard, leg.sessionHandlers);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      session.end(refusalOf(error));
-      return { ended: () => {} };
-    }
-  }
-
-  #swap(leg: SipLeg, session: InviteSession): void {
-    const before = this.#sip;
-    if (this.#progress.state !== 'answered') return leg.end('callerHangup');
-    this.#sip = leg;
-    this.#session = session;
-    leg.answer();
-    this.#bridge();
-    before?.end('replaced');
-    this.#log.info({ sipCallId: session.sipCallId, codec: leg.codec }, 'caller replaced');
+    return this.line.takeOver(session);
   }
 
   /** For the 200, and for the BYE or the refusal: `X-` headers and User-to-User. Throws `TypeError` for others. */
@@ -228,203 +233,114 @@ export class Call {
 
   /** Hold from our side; false where the phone refused. */
   async hold(on: boolean): Promise<boolean> {
-    return this.#progress.state === 'answered' && (await this.#sip?.hold(on)) === true;
+    return this.answered && (await this.line.phone?.hold(on)) === true;
   }
 
   /** Sends the phone to `target` (REFER). Where it gets through, this call ends as TRANSFERRED; else it goes on.
    *  Throws `ProtocolError` for a bad URI. */
   async transfer(target: string, options: ReferOptions = {}): Promise<ReferOutcome> {
-    const sip = this.#sip;
-    if (this.#progress.state !== 'answered' || sip === undefined)
+    const { phone } = this.line;
+    if (!this.answered || phone === undefined)
       return { outcome: 'failed', status: 481, reasonPhrase: 'Call Does Not Exist' };
-    this.#log.info({}, 'transfer begun');
-    const outcome = await sip.refer(target, options);
-    this.#log.info({ ...outcome }, 'transfer settled');
-    if (outcome.outcome === 'succeeded') this.#guard(() => this.end('transferred'));
+    this.log.info({}, 'transfer begun');
+    const outcome = await phone.refer(target, options);
+    this.log.info({ ...outcome }, 'transfer settled');
+    if (outcome.outcome === 'succeeded') this.guard(() => this.end('transferred'));
     return outcome;
   }
 
-  async #route(): Promise<void> {
-    let decision: RouteDecision;
+  /** A SIP dialog belongs to it: its Call-ID header. */
+  named(sipCallId: string): void {
+    this.#handlers.named?.(this, sipCallId);
+  }
+
+  /** What the phone does, for the gateway's owner and for what the call is doing. */
+  get owners(): CallHandlers {
+    return this.#handlers;
+  }
+
+  /** News for those who watch calls. */
+  happened(type: ControlEvent['type'], fields: Record<string, unknown>): void {
+    const timestamp = new Date(this.context.clock.wallMs()).toISOString();
+    const { applicationKey } = this.owner;
+    this.context.happened({ ...fields, type, callId: this.callId, applicationKey, timestamp });
+  }
+
+  /** From the answer to the end, or to now. 0 for calls that were not answered. */
+  get durationSeconds(): number {
+    if (this.answeredMs === undefined) return 0;
+    return Math.round((this.endedMs ?? this.context.clock.nowMs()) - this.answeredMs) / 1000;
+  }
+
+  get sinceStartMs(): number {
+    return Math.round(this.context.clock.nowMs() - this.startedMs);
+  }
+
+  /** A fault of ours ends this call and no other. */
+  readonly guard = <T>(run: () => T): T | undefined => {
     try {
-      decision = await this.#context.route(this.party);
+      return run();
     } catch (error) {
-      this.#log.error({ err: error }, 'routing failed');
-      return this.end('internalError');
+      this.log.error({ err: error }, 'internal error');
+      this.attempt(() => this.end('internalError'));
+      return undefined;
     }
-    this.#guard(() => this.#routed(decision));
-  }
+  };
 
-  #routed(decision: RouteDecision): void {
-    if (this.#progress.state !== 'routing') return;
-    if (decision.kind === 'none') return this.end('noRoute');
-    if (decision.kind === 'refused') return this.end('endpointRefused', decision.message);
-    this.#progress.enter('routed');
-    this.#action = decision.action;
-    this.#addresses = decision.addresses;
-    this.#earlyMedia = decision.earlyMedia ?? false;
-    this.#log.info({ endpoint: decision.action.destination.endpoint }, 'call routed');
-    this.#open.add(this.endpointIds.sip);
-    this.#sip?.open();
-  }
-
-  /** Opens the stream at the next endpoint of the action: its destination, then the fallback endpoints. */
-  #openStream(): void {
-    const { callId, party } = this;
-    const action = this.#action;
-    const group = this.#group;
-    if (this.#progress.state !== 'connecting' || action === undefined || group === undefined) return;
-    const endpoints = [action.destination.endpoint, ...action.streamingOptions.fallbackEndpoints];
-    const attempt = this.#attempts++;
-    const endpointId = `${callId}/stream${attempt === 0 ? '' : attempt}`;
-    this.#open.add(endpointId);
-    this.#stream = new StreamLeg({
-      endpointId,
-      endpoint: endpoints[attempt] ?? action.destination.endpoint,
-      sampleRateHz: action.streamingOptions.sampleRate,
-      media: group,
-      handlers: {
-        connected: () => this.#streamConnected(),
-        answered: () => this.#answered(),
-        ended: (reason, detail) => {
-          const reachable = reason !== 'unreachable' && reason !== 'connectTimeout';
-          if (reachable || this.#attempts >= endpoints.length) return this.end(reason, detail);
-          this.#log.warn(
-            { endpoint: endpoints[attempt], reason, detail },
-            'stream server unreachable, trying the next',
-          );
-          this.#progress.restart();
-          this.#openStream();
-        },
-        closed: () => this.#released(endpointId),
-        told: (message, fields) => this.#log.warn(fields, message),
-      },
-    });
-    this.#stream.open({
-      dialect: action.streamingOptions.dialect,
-      connect: {
-        callId,
-        applicationKey: this.#context.applicationKey,
-        sampleRateHz: action.streamingOptions.sampleRate,
-        callHeaders: action.callHeaders,
-        from: party.from,
-        to: party.to,
-        direction: 'inbound',
-        sipHeaders: party.sipHeaders,
-      },
-      frameMs: action.streamingOptions.frameMs,
-      headers: action.authorization === undefined ? {} : { Authorization: action.authorization },
-      address: this.#addresses[attempt],
-      limits: this.#context.streamLimits,
-    });
-    // The stream keeps still until it answers; joined now, not a word is lost once it has.
-    this.#bridge();
-  }
-
-  #streamConnected(): void {
-    if (!this.#progress.enter('streamConnected')) return;
-    this.#log.info({ connectMs: this.#sinceStart() }, 'stream connected, phone rings');
-    this.#sip?.ring(this.#earlyMedia);
-  }
-
-  #bridge(): void {
-    const { sip, stream } = this.endpointIds;
-    if (stream !== undefined) this.#group?.send({ type: 'bridge', a: sip, b: stream });
-  }
-
-  #answered(): void {
-    if (!this.#progress.enter('streamAnswered')) return;
-    this.answeredMs = this.#context.clock.nowMs();
-    this.answeredWallMs = this.#context.clock.wallMs();
-    this.#sip?.answer(this.#headers.answer);
-    this.#log.info(
-      {
-        setupMs: this.#sinceStart(),
-        codec: this.codec,
-        sampleRateHz: this.sampleRateHz,
-        srtp: this.#sip?.srtpSuite,
-      },
-      'call answered',
+  /** The same for work that waits for something. */
+  background(work: Promise<void>): void {
+    work.catch((error) =>
+      this.guard(() => {
+        throw error;
+      }),
     );
-    this.#handlers.answered(this);
   }
 
-  #receiveMedia(event: MediaEvent): void {
-    if (event.type === 'report' || event.type === 'load') return;
-    const leg = this.#sipLegs.get(event.endpointId);
-    if (leg !== undefined) leg.receiveMedia(event);
-    else if (event.endpointId === this.endpointIds.stream) this.#stream?.receiveMedia(event);
-  }
-
-  #refuseOffer(error: ProtocolError): void {
-    const reason = error.status === 400 ? 'badOffer' : 'noCodec';
-    this.#progress.enter('end');
-    this.#outcome(reason, error.message);
-    const { status, headers } = refusalOf(error);
-    this.#session.end({ status, headers: [...headers, reasonHeader(reason)] });
-    this.#releaseWhenEmpty();
+  guarded(handlers: InviteSessionHandlers): InviteSessionHandlers {
+    return guardedHandlers(this.guard, handlers);
   }
 
   #outcome(reason: EndReason, detail: string | undefined): void {
     this.endReason = reason;
-    this.endedMs = this.#context.clock.nowMs();
-    this.#attempt(() => this.#handlers.ending(this));
+    this.endedMs = this.context.clock.nowMs();
+    this.attempt(() => this.#handlers.ending(this));
     const level = endReasons[reason].fault === 'gateway' ? 'error' : 'info';
-    this.#log[level]({ reason, detail, fault: endReasons[reason].fault }, 'call ending');
-  }
-
-  #released(endpointId: EndpointId): void {
-    this.#open.delete(endpointId);
-    // A stream that closes ends its call; an RTP endpoint only closes when the call is ending already.
-    if (this.#progress.state === 'ending') this.#releaseWhenEmpty();
+    this.log[level]({ reason, detail, fault: endReasons[reason].fault }, 'call ending');
+    const { durationSeconds, owner } = this;
+    this.attempt(() =>
+      this.happened('call.ended', { ...diceOf(reason, this.answeredMs !== undefined), durationSeconds }),
+    );
+    this.attempt(() => {
+      if (owner.tellsDice) this.context.callbacks.tell(owner.applicationKey, diceMessage(this));
+    });
   }
 
   #releaseWhenEmpty(): void {
-    if (this.#open.size > 0 || !this.#progress.enter('released')) return;
-    this.#group?.release();
+    if (this.media.openEndpoints.length > 0 || !this.#progress.enter('released')) return;
+    this.media.release();
+    for (const release of this.releases) this.attempt(release);
     const { result, reason } = diceOf(this.endReason ?? 'internalError', this.answeredMs !== undefined);
-    this.#log.info(
+    this.log.info(
       {
         durationSeconds: this.durationSeconds,
         result,
         reason,
-        ...qualityFields(this.#sip?.counters, this.#stream?.counters),
+        ...qualityFields(this.line.phone?.counters, this.stream?.counters),
       },
       'call ended',
     );
     this.#handlers.ended(this);
   }
 
-  /** From the answer to the end, or to now. 0 for calls that were not answered. */
-  get durationSeconds(): number {
-    if (this.answeredMs === undefined) return 0;
-    return Math.round((this.endedMs ?? this.#context.clock.nowMs()) - this.answeredMs) / 1000;
-  }
-
   #expired(deadline: CallDeadline): void {
     if (deadline === 'maxDuration') return this.end('maxDuration');
-    if (deadline !== 'release') {
-      // The worker's own limits for the stream are shorter: it is late even for those.
-      const reason = deadline === 'route' ? 'mediaFailed' : 'overload';
-      return this.end(reason, `no word within the ${deadline} limit`);
-    }
-    this.#log.error({ open: [...this.#open] }, 'media did not close in time');
-    this.#open.clear();
+    if (deadline !== 'release')
+      return this.end(
+        deadline === 'route' ? 'mediaFailed' : 'overload',
+        `no word within the ${deadline} limit`,
+      );
+    this.log.error({ open: this.media.openEndpoints }, 'media did not close in time');
+    this.media.release();
     this.#releaseWhenEmpty();
   }
-
-  #sinceStart(): number {
-    return Math.round(this.#context.clock.nowMs() - this.startedMs);
-  }
-
-  /** A fault of ours ends this call and no other. */
-  readonly #guard = <T>(run: () => T): T | undefined => {
-    try {
-      return run();
-    } catch (error) {
-      this.#log.error({ err: error }, 'internal error');
-      this.#attempt(() => this.end('internalError'));
-      return undefined;
-    }
-  };
 }

@@ -15,6 +15,9 @@ export interface EndReasonRow {
     | 'CANCEL'
     | 'TIMEOUT'
     | 'GENERALERROR'
+    | 'USERNOTFOUND'
+    | 'CALLBACKERROR'
+    | 'INVALIDSVAMLACTION'
     | 'N/A';
   /** How we close the stream, where it is still open. */
   readonly close: StreamCloseName;
@@ -42,6 +45,11 @@ export const endReasons = {
   streamClosed:    row(480, 16,  ['ANSWERED', 'CALLEEHANGUP'],     'normal',        'nobody',   'stream closed by its server'),
   managerHangup:   row(603, 16,  ['ANSWERED', 'MANAGERHANGUP'],    'managerHangup', 'nobody',   'ended over the API'),
   maxDuration:     row(480, 102, ['ANSWERED', 'TIMEOUT'],          'maxDuration',   'nobody',   'maxDuration reached'),
+  calleeHangup:    row(480, 16,  ['ANSWERED', 'CALLEEHANGUP'],     'normal',        'nobody',   'called party hung up'),
+  hungUp:          row(603, 21,  ['N/A', 'MANAGERHANGUP'],         'managerHangup', 'nobody',   'ended by its application'),
+  kicked:          row(480, 16,  ['ANSWERED', 'MANAGERHANGUP'],    'managerHangup', 'nobody',   'put out of the conference'),
+  parkOver:        row(480, 102, ['ANSWERED', 'TIMEOUT'],          'maxDuration',   'nobody',   'parked for too long'),
+  programmeOver:   row(480, 16,  ['ANSWERED', 'MANAGERHANGUP'],    'managerHangup', 'nobody',   'nothing more to do'),
   // Before the answer.
   cancelled:       row(487, 16,  ['N/A', 'CANCEL'],                'cancel',        'nobody',   'caller gave up before the answer'),
   busy:            row(486, 17,  ['BUSY', 'CALLEEHANGUP'],         'normal',        'nobody',   'stream server answered busy'),
@@ -52,6 +60,17 @@ export const endReasons = {
   answerTimeout:   row(480, 19,  ['NOANSWER', 'TIMEOUT'],          'answerTimeout', 'server',   'stream server did not answer in time'),
   closedEarly:     row(480, 19,  ['FAILED', 'CALLEEHANGUP'],       'normal',        'server',   'stream closed before it answered'),
   violationEarly:  row(502, 111, ['FAILED', 'GENERALERROR'],       'error',         'server',   'stream server broke the protocol before it answered'),
+  calleeBusy:      row(486, 17,  ['BUSY', 'CALLEEHANGUP'],         'normal',        'nobody',   'called party is busy'),
+  calleeDeclined:  row(603, 21,  ['FAILED', 'CALLEEHANGUP'],       'normal',        'nobody',   'called party declined'),
+  noAnswer:        row(480, 19,  ['NOANSWER', 'TIMEOUT'],          'answerTimeout', 'nobody',   'called party did not answer'),
+  calleeUnknown:   row(404, 1,   ['FAILED', 'USERNOTFOUND'],       'error',         'server',   'called party is not known there'),
+  calleeUnreachable: row(480, 27, ['FAILED', 'GENERALERROR'],      'error',         'network',  'called party unreachable'),
+  calleeNoCodec:   row(488, 88,  ['FAILED', 'GENERALERROR'],       'error',         'server',   'no common codec with the called party'),
+  noTrunk:         row(404, 3,   ['FAILED', 'GENERALERROR'],       'error',         'operator', 'no trunk for this number'),
+  destinationRefused: row(403, 21, ['FAILED', 'GENERALERROR'],     'error',         'operator', 'destination not allowed'),
+  callbackFailed:  row(500, 41,  ['FAILED', 'CALLBACKERROR'],      'error',         'server',   'callback failed'),
+  conferenceElsewhere: row(503, 41, ['FAILED', 'GENERALERROR'],    'error',         'gateway',  'conference is on another media worker'),
+  invalidAction:   row(500, 41,  ['FAILED', 'INVALIDSVAMLACTION'], 'error',         'server',   'action not possible here'),
   noRoute:         row(404, 1,   ['FAILED', 'GENERALERROR'],       'error',         'operator', 'no route'),
   endpointRefused: row(403, 21,  ['FAILED', 'GENERALERROR'],       'error',         'operator', 'stream endpoint not allowed'),
   noCodec:         row(488, 88,  ['FAILED', 'GENERALERROR'],       'error',         'caller',   'no common codec'),
@@ -64,6 +83,7 @@ export const endReasons = {
   violation:       row(502, 111, ['ANSWERED', 'GENERALERROR'],     'error',         'server',   'stream server broke the protocol'),
   rtpTimeout:      row(480, 102, ['ANSWERED', 'CALLERHANGUP'],     'rtpTimeout',    'network',  'no RTP from the caller for too long'),
   legLost:         row(480, 27,  ['ANSWERED', 'CALLERHANGUP'],     'callerHangup',  'network',  'phone lost'),
+  calleeLost:      row(480, 27,  ['ANSWERED', 'CALLEEHANGUP'],     'normal',        'network',  'called party lost'),
   transferred:     row(480, 16,  ['ANSWERED', 'CALLEEHANGUP'],     'transferred',   'nobody',   'caller was transferred'),
   replaced:        row(480, 26,  ['ANSWERED', 'CALLEEHANGUP'],     'normal',        'nobody',   'another leg took its place'),
   noAck:           row(480, 102, ['ANSWERED', 'GENERALERROR'],     'error',         'caller',   'caller never acknowledged the answer'),

@@ -7,6 +7,8 @@ export function guardedHandlers(
   handlers: InviteSessionHandlers,
 ): InviteSessionHandlers {
   return {
+    progressed: (response) => guard(() => handlers.progressed?.(response)),
+    accepted: (response, answer) => guard(() => handlers.accepted?.(response, answer)),
     confirmed: (answer) => guard(() => handlers.confirmed?.(answer)),
     offered: (offer) => guard(() => handlers.offered?.(offer)) ?? { status: 500 },
     refreshed: (answer) => guard(() => handlers.refreshed?.(answer)),

@@ -18,7 +18,7 @@ export interface LegNegotiationOptions {
   /** Where our RTP is reached, once it is bound. */
   readonly local: () => { readonly address: string; readonly port: number; readonly rtcpPort: number };
   /** Of the far side, where its first description has 0.0.0.0. */
-  readonly remoteAddress: string;
+  readonly remoteAddress: () => string;
 }
 
 /** Offers and answers of one leg, in the order in which they are made. What cannot be agreed on throws `ProtocolError`
@@ -70,7 +70,7 @@ export class LegNegotiation {
     };
     if (!isUnspecified(rest.remote)) return session;
     // Hold as of RFC 2543: nothing is sent, and RTCP must not go to ourselves.
-    const address = this.#options.remoteAddress;
+    const address = this.#options.remoteAddress();
     const guessed = { remote: { ...rest.remote, address }, remoteRtcp: { ...rest.remoteRtcp, address } };
     return { ...session, ...(this.#addressesKnown ?? guessed) };
   }

@@ -6,9 +6,12 @@ import { headerValue } from '../../protocol/sip/message.ts';
 import { parseNameAddr } from '../../protocol/sip/name-addr.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
 import type { InviteSession, InviteSessionHandlers } from '../signaling/session.ts';
-import { Call } from './call.ts';
-import type { CallContext, CallHandlers, CallParty } from './call-context.ts';
+import { Call, type CallOptions } from './call.ts';
+import type { CallContext, CallHandlers, CallOwner, CallParty } from './call-context.ts';
+import type { CallDescription } from './call-control.ts';
+import { calledEndpoint, describeCall } from './call-messages.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+import { receiveCall } from './inbound-call.ts';
 
 export interface RegistryOptions {
   readonly nodeId: string;
@@ -22,10 +25,15 @@ export interface RegistryOptions {
   counted(code: EndReason): void;
 }
 
+/** Calls that ended and can still be asked about. */
+const overMax = 1_000;
+
 /** Every live call of this gateway, and whether it may take more. */
 export class CallRegistry {
   readonly #options: RegistryOptions;
   readonly #calls = new Map<string, Call>();
+  /** Calls that ended, the oldest first. */
+  readonly #over = new Map<string, CallDescription>();
   #draining = false;
   #idle: (() => void)[] = [];
 
@@ -60,28 +68,66 @@ export class CallRegistry {
     return this.#calls.get(callId);
   }
 
+  /** Why there can be no further call now; undefined where there can. */
+  get refusal(): 'draining' | 'overload' | undefined {
+    if (this.#draining) return 'draining';
+    const full = this.#calls.size >= this.#options.maxCalls || this.#options.overloaded?.() === true;
+    return full ? 'overload' : undefined;
+  }
+
   /** A new INVITE: becomes a call, or is refused with 503 where there is no room for one. */
   invited(session: InviteSession): InviteSessionHandlers {
-    const { context, handlers, maxCalls, nodeId } = this.#options;
-    const full = this.#calls.size >= maxCalls || this.#options.overloaded?.() === true;
-    const refusal = this.#draining ? 'draining' : full ? 'overload' : undefined;
+    const { refusal } = this;
     if (refusal !== undefined) {
       this.#options.counted(refusal);
       const retryAfter: SipHeader = { name: 'Retry-After', value: '5' };
       session.end({ status: endReasons[refusal].sipStatus, headers: [reasonHeader(refusal), retryAfter] });
       return { ended: () => {} };
     }
-    const callId = `${nodeId}-${randomBytes(12).toString('base64url')}`;
-    const call = new Call(callId, session, partyOf(session), context, {
-      ...handlers,
-      ended: (ended) => {
-        this.#calls.delete(ended.callId);
-        handlers.ended(ended);
-        if (this.#calls.size === 0) this.#wakeIdle();
+    const party = partyOf(session);
+    const owner: CallOwner = {
+      applicationKey: this.#options.context.applicationKey,
+      trusted: true,
+      asksAce: false,
+      asksPie: false,
+      tellsDice: false,
+      to: calledEndpoint(party.to),
+    };
+    return receiveCall(this.create({ party, owner, direction: 'inbound' }), session);
+  }
+
+  /** A call that begins now; ask for `refusal` first. */
+  create(options: Pick<CallOptions, 'party' | 'owner' | 'direction'>): Call {
+    const { context, handlers, nodeId } = this.#options;
+    const call = new Call({
+      ...options,
+      callId: `${nodeId}-${randomBytes(12).toString('base64url')}`,
+      context,
+      handlers: {
+        ...handlers,
+        ended: (ended) => {
+          this.#calls.delete(ended.callId);
+          this.#remember(describeCall(ended));
+          handlers.ended(ended);
+          if (this.#calls.size === 0) this.#wakeIdle();
+        },
       },
     });
-    this.#calls.set(callId, call);
-    return call.start();
+    this.#calls.set(call.callId, call);
+    return call;
+  }
+
+  /** A call that is live, or was not long ago. */
+  describe(callId: string): CallDescription | undefined {
+    const call = this.#calls.get(callId);
+    return call === undefined ? this.#over.get(callId) : describeCall(call);
+  }
+
+  #remember(description: CallDescription): void {
+    this.#over.set(description.callId, description);
+    if (this.#over.size <= overMax) return;
+    const [oldest] = this.#over.keys();
+    this.#over.delete(oldest!);
   }
 
   /** The call whose caller this session is. */

@@ -1,17 +1,13 @@
-import { isIPv6 } from 'node:net';
 import type { Codec } from '../../codecs/codec.ts';
 import { DigitMerger, type DigitMethod } from '../../protocol/digit-merger.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
-import { warningValue } from '../../protocol/sdp/negotiate.ts';
-import { reasonText } from '../../protocol/sip/caller-facts.ts';
 import { digitsOf } from '../../protocol/sip/info-digits.ts';
-import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
+import type { SipHeader, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
+import { sdpOf } from '../../protocol/sip/session-description.ts';
 import type { Clock } from '../clock.ts';
-import type { MediaEvent, RtpCounters } from '../media/media-messages.ts';
+import type { EndpointId, MediaEvent, RtpCounters } from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
-import { advertisedAddress } from '../signaling/advertised-address.ts';
-import { interfaceAddressFor } from '../signaling/local-address.ts';
 import type {
   InviteSession,
   InviteSessionHandlers,
@@ -20,12 +16,11 @@ import type {
   Referral,
   SessionEnd,
 } from '../signaling/session.ts';
-import { isWildcard } from '../signaling/sip-flow.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+import type { Leg } from './leg.ts';
 import { LegNegotiation } from './leg-negotiation.ts';
-
-/** Codes of a worker that has no port, or no descriptor or memory for one: 503, so that the peer may try elsewhere. */
-const usedUp: ReadonlySet<string> = new Set(['PORTSUSED', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+import { type LegAddresses, LegRtp } from './leg-rtp.ts';
+import { type LegRole, refusalOf, sessionEndReason } from './session-ends.ts';
 
 export interface SipLegSettings {
   readonly codecs: readonly Codec[];
@@ -37,8 +32,12 @@ export interface SipLegSettings {
 }
 
 export interface SipLegHandlers {
-  /** The RTP port is bound; the leg can be answered. */
+  /** The RTP port is bound; the leg can be answered, or placed. */
   opened(): void;
+  /** Called by us: it rings. `media`: its audio is heard already. */
+  ringing?(status: number, media: boolean): void;
+  /** Called by us: it answered, and audio flows. */
+  answered?(): void;
   /** Over by the phone's doing or by a failure. Not called after `end`. */
   ended(reason: EndReason, detail?: string): void;
   /** The RTP session is closed: the last event. */
@@ -66,55 +65,62 @@ interface Reply {
   readonly headers?: readonly SipHeader[];
 }
 
+export interface SipLegOptions {
+  readonly endpointId: EndpointId;
+  /** Of a phone that called us; one that is called gets its session from `place`. */
+  readonly session?: InviteSession;
+  /** Of a phone that is called: the host of its address, for the family of its audio. */
+  readonly targetHost?: string;
+  readonly settings: SipLegSettings;
+  readonly clock: Clock;
+  readonly handlers: SipLegHandlers;
+  readonly sessionId: number;
+}
+
 /** One phone: an INVITE session and the RTP endpoint that belongs to it. Offer/answer of RFC 3264 is decided here. */
-export class SipLeg {
+export class SipLeg implements Leg {
   readonly endpointId: string;
-  readonly #session: InviteSession;
-  readonly #clock: Clock;
-  readonly #settings: SipLegSettings;
+  readonly role: LegRole;
+  readonly #options: SipLegOptions;
   readonly #handlers: SipLegHandlers;
-  readonly #media: MediaGroup;
   readonly #negotiation: LegNegotiation;
-  #rtp: { readonly port: number; readonly rtcpPort: number } | undefined;
-  #boundAddress = '0.0.0.0';
   readonly #digits = new DigitMerger();
+  #session: InviteSession | undefined;
+  #rtp: LegRtp | undefined;
+  /** Ours that faces a phone that is called. */
+  #facing: string | undefined;
   #held = false;
+  #answered = false;
+  #listensInBand = false;
   /** A REFER of ours was accepted: who hangs up now went to the new call. */
   #referring = false;
   #ended = false;
-  #rtpState: 'none' | 'open' | 'closing' = 'none';
-  counters: RtpCounters | undefined;
 
   /** Throws ProtocolError (400, 488) where the offer cannot be served; nothing has been opened then. */
-  constructor(options: {
-    readonly endpointId: string;
-    readonly session: InviteSession;
-    readonly media: MediaGroup;
-    readonly settings: SipLegSettings;
-    readonly clock: Clock;
-    readonly handlers: SipLegHandlers;
-    readonly sessionId: number;
-  }) {
+  constructor(options: SipLegOptions) {
+    const { session, settings } = options;
     this.endpointId = options.endpointId;
-    this.#session = options.session;
-    this.#media = options.media;
-    this.#settings = options.settings;
-    this.#clock = options.clock;
+    this.role = session === undefined ? 'callee' : 'caller';
+    this.#options = options;
     this.#handlers = options.handlers;
-    const { codecs, srtp, symmetric } = options.settings;
+    this.#session = session;
     this.#negotiation = new LegNegotiation({
-      codecs,
-      srtp,
-      symmetric,
+      codecs: settings.codecs,
+      srtp: settings.srtp,
+      symmetric: settings.symmetric,
       sessionId: options.sessionId,
-      local: () => this.#localMedia(),
-      remoteAddress: options.session.remote.address,
+      local: () => this.#rtp?.local ?? { address: settings.rtpAddress, port: 9, rtcpPort: 9 },
+      remoteAddress: () => this.#addresses.peer,
     });
-    if (options.session.offer !== undefined) this.#negotiation.takeOffer(options.session.offer);
+    if (session?.offer !== undefined) this.#negotiation.takeOffer(session.offer);
   }
 
   get codec(): string | undefined {
     return this.#negotiation.agreed?.codec.name;
+  }
+
+  get sampleRateHz(): number {
+    return this.#negotiation.agreed?.codec.sampleRateHz ?? 8_000;
   }
 
   /** Of SRTP; undefined for plain RTP. */
@@ -122,40 +128,90 @@ export class SipLeg {
     return this.#negotiation.agreed?.remoteKey?.key.suite;
   }
 
+  get counters(): RtpCounters | undefined {
+    return this.#rtp?.counters;
+  }
+
+  get sipCallId(): string | undefined {
+    return this.#session?.sipCallId;
+  }
+
+  /** Names this dialog to others; undefined before there is one. */
+  get replacesValue(): string | undefined {
+    return this.#session?.replacesValue;
+  }
+
+  /** Its caller's offer is known, so that audio can be sent to it before it is answered. */
+  get canHearEarly(): boolean {
+    return this.#negotiation.agreed !== undefined;
+  }
+
+  isOn(session: InviteSession): boolean {
+    return this.#session === session;
+  }
+
   /** Binds the RTP port; `opened` or `ended` follows. */
-  open(): void {
-    this.#rtpState = 'open';
-    this.#boundAddress = this.#chooseBindAddress();
-    this.#media.send({
-      type: 'openRtp',
+  open(media: MediaGroup): void {
+    this.#rtp = new LegRtp({
       endpointId: this.endpointId,
-      address: this.#boundAddress,
-      rtcpMux: this.#negotiation.agreed?.rtcpMux ?? false,
+      media,
+      settings: this.#options.settings,
+      addresses: () => this.#addresses,
+      handlers: {
+        opened: () => {
+          if (this.#ended) return;
+          this.#listen();
+          this.#handlers.opened();
+        },
+        failed: (reason, detail) =>
+          this.#endedByPeer(
+            reason === 'rtpTimeout' && this.role === 'callee' ? 'calleeLost' : reason,
+            detail,
+          ),
+        closed: () => this.#handlers.closed(),
+        told: (message, fields) => this.#handlers.told(message, fields),
+      },
     });
+    this.#rtp.open(this.#negotiation.agreed?.rtcpMux ?? false);
+  }
+
+  /** Calls the phone, once `opened`: `invite` sends the INVITE with this offer and these handlers. Throws what it
+   *  throws. */
+  place(
+    invite: (offer: (localAddress: string) => string, handlers: InviteSessionHandlers) => InviteSession,
+  ): InviteSession {
+    this.#session = invite((localAddress) => {
+      this.#facing = localAddress;
+      return this.#negotiation.writeOffer();
+    }, this.sessionHandlers);
+    return this.#session;
   }
 
   /** 180; with `earlyMedia` 183 with our answer, and RTP from here on. */
   ring(earlyMedia = false): void {
-    if (!earlyMedia || this.#negotiation.agreed === undefined || this.#rtp === undefined)
-      return this.#session.progress(180);
-    this.#session.progress(183, { sdp: this.#negotiation.writeAnswer() });
+    if (this.#ended) return;
+    if (!earlyMedia || this.#negotiation.agreed === undefined || this.#rtp?.ready !== true)
+      return this.#session?.progress(180);
+    this.#session?.progress(183, { sdp: this.#negotiation.writeAnswer() });
     this.#startRtp();
   }
 
   /** 200 with our answer, or with an offer where the INVITE had none. The session runs from here on. */
   answer(headers: readonly SipHeader[] = []): void {
-    if (this.#ended || this.#rtp === undefined) return;
+    if (this.#ended || this.#rtp?.ready !== true) return;
     const negotiation = this.#negotiation;
     const agreed = negotiation.agreed !== undefined;
     const sdp = agreed ? negotiation.writeAnswer() : negotiation.writeOffer();
+    this.#answered = true;
     if (agreed) this.#startRtp();
-    this.#session.accept({ sdp, headers });
+    this.#session?.accept({ sdp, headers });
   }
 
   /** Puts the phone on hold, or takes it back: false where it refused, and nothing changed. */
   async hold(on: boolean): Promise<boolean> {
-    if (this.#ended || this.#negotiation.agreed === undefined) return false;
-    const outcome = await this.#session.reinvite(this.#negotiation.writeOffer(on ? 'sendonly' : 'sendrecv'));
+    const session = this.#session;
+    if (this.#ended || session === undefined || this.#negotiation.agreed === undefined) return false;
+    const outcome = await session.reinvite(this.#negotiation.writeOffer(on ? 'sendonly' : 'sendrecv'));
     if (this.#ended) return false;
     if ('status' in outcome) {
       this.#negotiation.forgetOffer();
@@ -170,69 +226,36 @@ export class SipLeg {
       this.#referring = true;
       options.accepted?.();
     };
+    if (this.#session === undefined)
+      return { outcome: 'failed', status: 481, reasonPhrase: 'Call Does Not Exist' };
     const outcome = await this.#session.refer(target, { ...options, accepted });
     if (outcome.outcome === 'failed') this.#referring = false;
     return outcome;
   }
 
-  /** Final response, BYE or nothing, as the session's state wants, and the end of RTP. Idempotent. */
+  /** `0-9 * # A-D`, `w` for 500 ms. */
+  sendDigits(digits: string): void {
+    this.#rtp?.media.send({ type: 'sendDigits', endpointId: this.endpointId, digits });
+  }
+
   end(reason: EndReason, detail?: string, moreHeaders: readonly SipHeader[] = []): void {
     if (!this.#ended) {
       this.#ended = true;
       const headers = [reasonHeader(reason, detail), ...moreHeaders];
       if (endReasons[reason].sipStatus === 503) headers.push({ name: 'Retry-After', value: '5' });
-      this.#session.end({ status: endReasons[reason].sipStatus, headers });
+      this.#session?.end({ status: endReasons[reason].sipStatus, headers });
     }
-    if (this.#rtpState === 'open') {
-      this.#rtpState = 'closing';
-      this.#media.send({ type: 'closeRtp', endpointId: this.endpointId });
-    }
+    this.#rtp?.close();
   }
 
   receiveMedia(event: MediaEvent): void {
-    switch (event.type) {
-      case 'rtpOpened':
-        this.#rtp = { port: event.port, rtcpPort: event.rtcpPort };
-        if (this.#ended) return;
-        this.#listen();
-        return this.#handlers.opened();
-      case 'rtpFailed':
-        this.#rtpState = 'none';
-        // Before it is closed, and forgotten: the phone has still to be told.
-        this.#endedByPeer(usedUp.has(event.code) ? 'overload' : 'mediaFailed', event.message);
-        this.#handlers.closed();
-        return;
-      case 'rtpStarted':
-        this.#handlers.told('caller audio started', {
-          source: `${event.source.address}:${event.source.port}`,
-        });
-        return;
-      case 'rtpStopped':
-        this.#handlers.told('caller audio stopped', { silentMs: Math.round(event.silentMs) });
-        return;
-      case 'rtpResumed':
-        this.#handlers.told('caller audio resumed', { silentMs: Math.round(event.silentMs) });
-        return;
-      case 'digit':
-        return this.#press({ digit: event.digit, durationMs: event.durationMs, method: event.method });
-      case 'notice':
-        this.#handlers.told(event.message, { code: event.code });
-        return;
-      case 'rtpTimeout':
-        this.#endedByPeer('rtpTimeout');
-        return;
-      case 'rtpClosed':
-        this.counters = event.counters;
-        this.#rtpState = 'none';
-        // Unasked for: its worker died.
-        this.#endedByPeer('mediaFailed');
-        this.#handlers.closed();
-        return;
-      default:
-    }
+    if (event.type === 'digit') this.#press(event);
+    else this.#rtp?.receiveMedia(event);
   }
 
   readonly sessionHandlers: InviteSessionHandlers = {
+    progressed: (response) => this.#progressed(response),
+    accepted: (_response, answer) => this.#accepted(answer),
     confirmed: (answer) => this.#confirm(answer),
     offered: (offer) => this.#reoffer(offer),
     refreshed: (answer) => this.#refresh(answer),
@@ -240,6 +263,34 @@ export class SipLeg {
     requested: (request) => this.#request(request),
     ended: (end) => this.#sessionEnded(end),
   };
+
+  /** A phone that is called rings; where its response brings an answer, it is heard from here on. */
+  #progressed(response: SipResponse): void {
+    if (this.#ended) return;
+    const answer = sdpOf(response);
+    let media = this.#negotiation.agreed !== undefined;
+    if (answer !== undefined) {
+      try {
+        this.#negotiation.takeAnswer(answer);
+        this.#startRtp();
+        media = true;
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        // The 200 will bring another, or end the call.
+        this.#handlers.told('early answer not understood', { detail: error.message });
+      }
+    }
+    this.#handlers.ringing?.(response.status, media);
+  }
+
+  #accepted(answer: string | undefined): void {
+    if (this.#ended) return;
+    this.#answered = true;
+    if (answer === undefined && this.#negotiation.agreed === undefined)
+      return this.#endedByPeer('calleeNoCodec', 'the 200 must carry an answer to our offer');
+    if (answer !== undefined && !this.#takeAnswer(answer)) return;
+    this.#handlers.answered?.();
+  }
 
   /** The ACK of a late offer brings the answer; the ACK of an ordinary 200 brings nothing. */
   #confirm(answer: string | undefined): void {
@@ -259,7 +310,7 @@ export class SipLeg {
       this.#negotiation.takeAnswer(answer);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#endedByPeer('noCodec', error.message);
+      this.#endedByPeer(this.role === 'callee' ? 'calleeNoCodec' : 'noCodec', error.message);
       return false;
     }
     this.#startRtp();
@@ -308,103 +359,53 @@ export class SipLeg {
     return { status: 405 };
   }
 
-  #press(digit: LegDigit): void {
-    if (this.#digits.report(digit.digit, digit.method, this.#clock.nowMs())) this.#handlers.digit(digit);
+  #press({ digit, durationMs, method }: LegDigit): void {
+    if (!this.#digits.report(digit, method, this.#options.clock.nowMs())) return;
+    this.#handlers.digit({ digit, durationMs, method });
   }
 
   /** Before anything is answered: whoever reads the 200 talks at once, and the worker may be behind. */
   #listen(): void {
-    if (this.#negotiation.agreed === undefined) return;
-    const { rtpSessionUnanswered: session } = this.#negotiation;
-    this.#media.send({ type: 'setRtpSession', endpointId: this.endpointId, session });
+    if (this.#negotiation.agreed !== undefined) this.#rtp?.setSession(this.#negotiation.rtpSessionUnanswered);
   }
 
   #startRtp(): void {
-    if (this.#negotiation.agreed === undefined) return;
-    this.#media.send({
-      type: 'setRtpSession',
-      endpointId: this.endpointId,
-      session: this.#negotiation.rtpSession,
-    });
-    const { held } = this.#negotiation;
+    const { agreed, held } = this.#negotiation;
+    if (agreed === undefined || this.#rtp === undefined) return;
+    this.#rtp.setSession(this.#negotiation.rtpSession);
+    this.#listenInBand(agreed.dtmfPayloadTypeReceive === undefined);
     if (held === this.#held) return;
     this.#held = held;
     this.#handlers.held(held);
   }
 
+  /** A phone that knows no telephone-event says its keys as tones. */
+  #listenInBand(listens: boolean): void {
+    if (listens === this.#listensInBand) return;
+    this.#listensInBand = listens;
+    const { endpointId } = this;
+    this.#rtp?.media.send({ type: 'detectDigits', endpointId, listens, mutes: false });
+  }
+
   #sessionEnded(end: SessionEnd): void {
-    if (end.cause === 'local') return;
-    const reason = end.cause === 'bye' && this.#referring ? 'transferred' : sessionEndReasons[end.cause];
-    this.#endedByPeer(reason, detailOf(end));
+    const found = sessionEndReason(end, this.role, this.#answered);
+    if (found === undefined) return;
+    const transferred = end.cause === 'bye' && this.#referring;
+    this.#endedByPeer(transferred ? 'transferred' : found.reason, found.detail);
   }
 
   #endedByPeer(reason: EndReason, detail?: string): void {
     if (!this.#ended) this.#handlers.ended(reason, detail);
   }
 
-  /** Audio may be of another family than signalling, with a proxy between them that speaks both. */
-  get #mediaPeer(): string {
-    return this.#negotiation.agreed?.remote.address ?? this.#session.local.address;
+  get #addresses(): LegAddresses {
+    const { session, targetHost, settings } = this.#options;
+    const peer = session?.remote.address ?? this.#session?.remote.address ?? targetHost ?? '';
+    const local = session?.local.address ?? this.#facing ?? settings.rtpAddress;
+    return {
+      mediaPeer: this.#negotiation.agreed?.remote.address ?? (session === undefined ? peer : local),
+      peer,
+      local,
+    };
   }
-
-  #chooseBindAddress(): string {
-    const { rtpAddress } = this.#settings;
-    const { local } = this.#session;
-    const isOfFamily = (address: string): boolean => isIPv6(address) === isIPv6(this.#mediaPeer);
-    // A bind address of the other family cannot reach this peer: the one that faces it can.
-    return [rtpAddress, local.address].find(isOfFamily) ?? (isIPv6(this.#mediaPeer) ? '::' : '0.0.0.0');
-  }
-
-  #sdpAddress(): string {
-    const { local, remote } = this.#session;
-    const bound = this.#boundAddress;
-    const facing = isIPv6(local.address) === isIPv6(bound) ? local.address : undefined;
-    return advertisedAddress({
-      local: isWildcard(bound) ? (facing ?? interfaceAddressFor(this.#mediaPeer) ?? bound) : bound,
-      peer: remote.address,
-      external: this.#settings.externalAddress,
-    });
-  }
-
-  #localMedia() {
-    const { port, rtcpPort } = this.#rtp ?? { port: 9, rtcpPort: 9 };
-    return { address: this.#sdpAddress(), port, rtcpPort };
-  }
-}
-
-/** What its row does not say: why a phone hung up, or how it was lost. */
-function detailOf(end: SessionEnd): string | undefined {
-  switch (end.cause) {
-    case 'bye':
-    case 'cancel':
-      return reasonText(end.request);
-    case 'unreachable':
-      return end.message;
-    default:
-      return undefined;
-  }
-}
-
-/** What the end of an inbound INVITE session means for the call. */
-const sessionEndReasons = {
-  bye: 'callerHangup',
-  cancel: 'cancelled',
-  noAck: 'noAck',
-  closed: 'shutdown',
-  // Outbound sessions only.
-  refused: 'internalError',
-  unanswered: 'internalError',
-  // The phone no longer knows the dialog, or did not refresh it in time.
-  unreachable: 'legLost',
-} as const satisfies Record<Exclude<SessionEnd['cause'], 'local'>, EndReason>;
-
-/** How a session description that cannot be served is refused: 488 names why in a Warning (RFC 3261 §20.43). */
-export function refusalOf(error: ProtocolError): {
-  readonly status: number;
-  readonly headers: readonly SipHeader[];
-} {
-  return {
-    status: error.status ?? 488,
-    headers: [{ name: 'Warning', value: warningValue(error, 'callwire') }],
-  };
 }

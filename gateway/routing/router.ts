@@ -1,4 +1,4 @@
-import type { ConnectStream } from '../../protocol/svaml/connect-stream.ts';
+import type { SvamlAction } from '../../protocol/svaml/svaml.ts';
 import type { Config } from '../config.ts';
 import type { EndpointGuard } from './endpoint-guard.ts';
 import { findRoute, type RouteQuestion } from './static-routes.ts';
@@ -6,21 +6,17 @@ import { findRoute, type RouteQuestion } from './static-routes.ts';
 export type { RouteQuestion } from './static-routes.ts';
 
 export type RouteDecision =
+  /** The operator wrote it, so its endpoints are not checked. */
   | {
       readonly kind: 'action';
-      readonly action: ConnectStream;
-      /** Literal addresses to connect to, for the destination and then for each fallback endpoint; undefined
-       *  where the host may be resolved when the time comes. */
-      readonly addresses: readonly (string | undefined)[];
-      /** The operator wrote it, so the endpoints were not checked. */
-      readonly trusted: boolean;
-      /** 183 with SDP in place of 180. Default false. */
-      readonly earlyMedia?: boolean;
+      readonly action: SvamlAction;
+      /** 183 with SDP in place of 180. */
+      readonly earlyMedia: boolean;
     }
+  /** An application is asked. */
+  | { readonly kind: 'application'; readonly applicationKey: string; readonly earlyMedia: boolean }
   /** Nobody is configured for this call. */
-  | { readonly kind: 'none' }
-  /** `code` is a metric label; the message names the endpoint and the rule. */
-  | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+  | { readonly kind: 'none' };
 
 /** Who decides where a call goes. */
 export interface Router {
@@ -32,27 +28,30 @@ export function createRouter({ routes = [] }: Pick<Config, 'routes'>): Router {
   return {
     async route(question) {
       const route = findRoute(routes, question);
-      if (route?.action === undefined) return { kind: 'none' };
-      return { ...trustedDecision(route.action), earlyMedia: route.earlyMedia ?? false };
+      const { action, application, earlyMedia = false } = route ?? {};
+      if (action !== undefined) return { kind: 'action', action, earlyMedia };
+      if (application !== undefined) return { kind: 'application', applicationKey: application, earlyMedia };
+      return { kind: 'none' };
     },
   };
 }
 
-function trustedDecision(action: ConnectStream): RouteDecision {
-  return { kind: 'action', action, addresses: endpointsOf(action).map(() => undefined), trusted: true };
-}
+export type EndpointsApproval =
+  /** Literal addresses to connect to, in the order of the endpoints. */
+  | { readonly approved: true; readonly addresses: readonly string[] }
+  /** `code` is a metric label; the message names the endpoint and the rule. */
+  | { readonly approved: false; readonly code: string; readonly message: string };
 
-/** An action that came over the API or a callback: every endpoint of it has to pass the guard. */
-export async function untrustedDecision(action: ConnectStream, guard: EndpointGuard): Promise<RouteDecision> {
-  const approvals = await Promise.all(endpointsOf(action).map((endpoint) => guard.approve(endpoint)));
+/** Endpoints of an action that came over the API or a callback: every one of them has to pass the guard. */
+export async function approveEndpoints(
+  endpoints: readonly string[],
+  guard: EndpointGuard,
+): Promise<EndpointsApproval> {
+  const approvals = await Promise.all(endpoints.map((endpoint) => guard.approve(endpoint)));
   const addresses: string[] = [];
   for (const approval of approvals) {
-    if (!approval.approved) return { kind: 'refused', code: approval.code, message: approval.message };
+    if (!approval.approved) return approval;
     addresses.push(approval.address);
   }
-  return { kind: 'action', action, addresses, trusted: false };
-}
-
-function endpointsOf({ destination, streamingOptions }: ConnectStream): readonly string[] {
-  return [destination.endpoint, ...streamingOptions.fallbackEndpoints];
+  return { approved: true, addresses };
 }

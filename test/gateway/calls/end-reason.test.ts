@@ -73,7 +73,7 @@ describe('call states', () => {
   });
 
   it('an answer that comes too late changes nothing', () => {
-    expect(nextCallState('ending', 'streamAnswered')).toBeUndefined();
-    expect(nextCallState('answered', 'streamAnswered')).toBeUndefined();
+    expect(nextCallState('ending', 'answered')).toBeUndefined();
+    expect(nextCallState('answered', 'answered')).toBeUndefined();
   });
 });

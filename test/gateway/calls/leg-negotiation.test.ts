@@ -10,7 +10,7 @@ function create(): LegNegotiation {
     symmetric: 'auto',
     sessionId: 42,
     local: () => ({ address: '192.0.2.1', port: 4000, rtcpPort: 4001 }),
-    remoteAddress: '198.51.100.9',
+    remoteAddress: () => '198.51.100.9',
   });
 }
 

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { defaultConfig, routeFromFlag } from '../../../gateway/config.ts';
 import { createEndpointGuard } from '../../../gateway/routing/endpoint-guard.ts';
-import { createRouter, untrustedDecision } from '../../../gateway/routing/router.ts';
-import { checkConnectStream } from '../../../protocol/svaml/connect-stream.ts';
+import { approveEndpoints, createRouter } from '../../../gateway/routing/router.ts';
 
 const connectStream = (endpoint: string, fallbackEndpoints: string[] = []) => ({
   name: 'connectStream',
@@ -38,8 +37,8 @@ describe('routes of the configuration', () => {
   test('are trusted: their hosts are resolved when they are connected to', async () => {
     expect(await router.route({ to: '+46', from: '' })).toMatchObject({
       kind: 'action',
-      trusted: true,
-      addresses: [undefined, undefined],
+      action: { streamingOptions: { fallbackEndpoints: ['ws://127.0.0.1:4/'] } },
+      earlyMedia: false,
     });
   });
 });
@@ -65,22 +64,18 @@ describe('an action that came from outside', () => {
     denyPrivate: true,
     resolve: async (host) => [host === 'bot.example' ? '93.184.215.14' : '10.0.0.1'],
   });
-  const decide = (...endpoints: [string, ...string[]]) => {
-    const [endpoint, ...fallbacks] = endpoints;
-    return untrustedDecision(checkConnectStream(connectStream(endpoint, fallbacks), 'action'), guard);
-  };
+  const decide = (...endpoints: string[]) => approveEndpoints(endpoints, guard);
 
   test('goes to the addresses that the guard approved', async () => {
     expect(await decide('wss://bot.example/', 'wss://93.184.215.15/')).toMatchObject({
-      kind: 'action',
-      trusted: false,
+      approved: true,
       addresses: ['93.184.215.14', '93.184.215.15'],
     });
   });
 
   test('is refused where one of its endpoints leads inside', async () => {
     expect(await decide('wss://bot.example/', 'ws://inside.example/')).toEqual({
-      kind: 'refused',
+      approved: false,
       code: 'endpoint-private',
       message: 'endpoint ws://inside.example/ leads to 10.0.0.1, which is not a public address',
     });

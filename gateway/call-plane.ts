@@ -1,0 +1,157 @@
+import type { Codec } from '../codecs/codec.ts';
+import { type AudioLibrary, createAudioLibrary } from './audio/audio-library.ts';
+import { type Callbacks, createCallbacks } from './callbacks/callbacks.ts';
+import type { Call } from './calls/call.ts';
+import type { CallContext, CallHandlers } from './calls/call-context.ts';
+import { Conferences } from './calls/conferences.ts';
+import { ControlEvents } from './calls/control-events.ts';
+import { diceOf, refusalCode } from './calls/end-reason.ts';
+import { LiveCallControl } from './calls/live-call-control.ts';
+import { CallRegistry } from './calls/registry.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { GatewayError } from './errors.ts';
+import type { Log } from './log.ts';
+import type { MediaPool } from './media/media-pool.ts';
+import type { Metrics } from './metrics.ts';
+import { createRecordings, type Recordings } from './recording/recordings.ts';
+import { Destinations } from './routing/destinations.ts';
+import { createEndpointGuard } from './routing/endpoint-guard.ts';
+import { OutboundGuard } from './routing/outbound-guard.ts';
+import { createRouter } from './routing/router.ts';
+import type { RegisteredContact } from './signaling/registrar.ts';
+import type { UserAgent } from './signaling/session.ts';
+
+export interface CallPlaneOptions {
+  readonly config: Config;
+  readonly codecs: readonly Codec[];
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pool: MediaPool;
+  readonly metrics: Metrics;
+  readonly watching: Partial<CallHandlers> | undefined;
+  /** In place of our own; they are closed with the plane. */
+  readonly callbacks?: Callbacks | undefined;
+  readonly audio?: AudioLibrary | undefined;
+  readonly recordings?: Recordings | undefined;
+  /** The Call-ID of a dialog that belongs to a call. */
+  named(callId: string, sipCallId: string): void;
+}
+
+/** All that calls work with, put together. SIP is added once it runs. */
+export class CallPlane {
+  readonly registry: CallRegistry;
+  readonly control: LiveCallControl;
+  readonly conferences: Conferences;
+  readonly #callbacks: Callbacks;
+  readonly #audio: AudioLibrary;
+  readonly #recordings: Recordings;
+  #userAgent: Pick<UserAgent, 'invite'> | undefined;
+  #lookup: (username: string) => readonly RegisteredContact[] = () => [];
+
+  constructor(options: CallPlaneOptions) {
+    const { config, clock, log, pool, metrics } = options;
+    const counted = (code: string): void => metrics.counted(code);
+    const { applications } = config;
+    const guard = createEndpointGuard(config.stream.endpoints);
+    this.#callbacks =
+      options.callbacks ??
+      createCallbacks({
+        applications,
+        limits: config.callbacks,
+        clock,
+        log,
+        guard: createEndpointGuard({ ...config.stream.endpoints, kind: 'web' }),
+        counted,
+      });
+    this.#audio = options.audio ?? createAudioLibrary();
+    this.#recordings = options.recordings ?? createRecordings(config.recording);
+    this.conferences = new Conferences(pool);
+    const events = new ControlEvents(log);
+    const router = createRouter(config);
+    const context: CallContext = {
+      clock,
+      log,
+      pool,
+      callbacks: this.#callbacks,
+      audio: this.#audio,
+      recordings: this.#recordings,
+      guard,
+      conferences: this.conferences,
+      destinations: new Destinations({ config, lookup: (username) => this.#lookup(username) }),
+      outbound: new OutboundGuard(config),
+      route: (party) => router.route(party),
+      invite: (...args) => {
+        if (this.#userAgent === undefined) throw new GatewayError('closed', 'SIP does not run');
+        return this.#userAgent.invite(...args);
+      },
+      happened: events.happened,
+      applicationKey: applications[0]?.key ?? '',
+      sip: {
+        codecs: options.codecs,
+        rtpAddress: config.rtp.address,
+        externalAddress: config.sip.externalAddress,
+        symmetric: config.rtp.symmetric,
+        srtp: config.rtp.srtp,
+      },
+      streamLimits: {
+        connectTimeoutMs: config.stream.connectTimeoutMs,
+        answerTimeoutMs: config.stream.answerTimeoutMs,
+        idleTimeoutMs: config.stream.idleTimeout * 1000,
+        bufferBytes: config.stream.bufferBytes,
+      },
+    };
+    this.registry = new CallRegistry({
+      nodeId: config.node.id,
+      maxCalls: config.sip.maxCalls,
+      overloaded: () => pool.overloaded,
+      context,
+      counted: (reason) => metrics.counted(refusalCode(reason) ?? reason),
+      handlers: handlersOf(options),
+    });
+    this.control = new LiveCallControl({
+      registry: this.registry,
+      conferences: this.conferences,
+      hasCallbacks: (key) =>
+        applications.some((application) => application.key === key && application.callbackUrl !== undefined),
+      watch: events.watch,
+    });
+  }
+
+  /** Calls can be placed from now on, and phones that registered be found. */
+  useSip(
+    userAgent: Pick<UserAgent, 'invite'>,
+    peers: { lookup(username: string): readonly RegisteredContact[] },
+  ): void {
+    this.#userAgent = userAgent;
+    this.#lookup = (username) => peers.lookup(username);
+  }
+
+  /** Once no call is left: news and recordings get a last try. */
+  async close(): Promise<void> {
+    await Promise.all([this.#callbacks.close(), this.#recordings.close(), this.#audio.close()]);
+  }
+}
+
+function handlersOf({ metrics, watching, named }: CallPlaneOptions): CallHandlers {
+  return {
+    ...watching,
+    named: (call, sipCallId) => named(call.callId, sipCallId),
+    started: (call) => {
+      metrics.callStarted(call.direction);
+      watching?.started?.(call);
+    },
+    answered: (call) => {
+      metrics.setupSeconds(((call.answeredMs ?? 0) - call.startedMs) / 1000);
+      watching?.answered?.(call);
+    },
+    ending: (call) => {
+      const { result, reason } = diceOf(call.endReason ?? 'internalError', call.answeredMs !== undefined);
+      metrics.callEnded({ direction: call.direction, result, reason });
+      const code = call.answeredMs === undefined && refusalCode(call.endReason ?? 'internalError');
+      if (code) metrics.counted(code);
+      watching?.ending?.(call);
+    },
+    ended: (call: Call) => watching?.ended?.(call),
+  };
+}
