@@ -1,9 +1,18 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIPv4 } from 'node:net';
+import { ProtocolError } from '../../protocol/protocol-error.ts';
+import {
+  checkSignature,
+  parseAuthorization,
+  type SeenSignatures,
+  type SignedRequest,
+} from '../../protocol/signing.ts';
 
 export type Access =
   | { readonly allowed: true; readonly application: string | undefined }
+  /** The headers are in order; `checkSigned` has to see the body. */
+  | { readonly allowed: 'signed'; readonly application: ApplicationSecret; readonly signature: string }
   | { readonly allowed: false; readonly status: 401 | 403; readonly message: string };
 
 export interface ApplicationSecret {
@@ -25,7 +34,11 @@ export function checkAccess({ applications, loopback }: AccessRules, headers: In
   if (headers.origin !== undefined && originHost(headers.origin) !== headers.host?.toLowerCase()) {
     return refused(403, 'requests from other web sites are not answered');
   }
-  if (applications.length > 0) return checkCredentials(applications, headers.authorization);
+  if (applications.length > 0) {
+    return (
+      checkApplication(applications, headers.authorization) ?? checkBasic(applications, headers.authorization)
+    );
+  }
   if (!loopback) {
     return refused(
       403,
@@ -59,14 +72,52 @@ function originHost(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
-/** RFC 7617: key and secret, the secret as it stands in the configuration. */
-function checkCredentials(
+/** Undefined for another scheme. */
+function checkApplication(
   applications: readonly ApplicationSecret[],
   authorization: string | undefined,
+): Access | undefined {
+  let shown: ReturnType<typeof parseAuthorization>;
+  try {
+    shown = parseAuthorization(authorization ?? '');
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return refused(401, error.message);
+  }
+  if (shown === undefined) return undefined;
+  const { key, signature } = shown;
+  const application = applications.find((each) => each.key === key);
+  return application === undefined
+    ? refused(401, 'no application has this key')
+    : { allowed: 'signed', application, signature };
+}
+
+/** The second half of `checkAccess`, once the body is there. */
+export function checkSigned(
+  request: SignedRequest,
+  { application, signature }: Extract<Access, { allowed: 'signed' }>,
+  seen: SeenSignatures,
+  wallMs: number,
 ): Access {
+  try {
+    checkSignature(request, signature, application.secret, wallMs);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return refused(401, error.message);
+  }
+  if (!seen.accept(signature, wallMs))
+    return refused(401, 'this signature was used before; sign each request anew');
+  return { allowed: true, application: application.key };
+}
+
+/** RFC 7617: key and secret, the secret as it stands in the configuration. */
+function checkBasic(applications: readonly ApplicationSecret[], authorization: string | undefined): Access {
   const match = /^Basic +([A-Za-z0-9+/=]{1,4096})$/i.exec(authorization ?? '');
   if (match === null)
-    return refused(401, 'expected Authorization: Basic with the key and secret of an application');
+    return refused(
+      401,
+      'expected Authorization: Application KEY:SIGNATURE, or Basic with the key and secret of an application',
+    );
   const shown = digest(Buffer.from(match[1]!, 'base64'));
   let application: string | undefined;
   // All are compared, in constant time, so that the time tells nothing about which one is nearly right.

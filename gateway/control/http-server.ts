@@ -1,22 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { CallControl } from '../calls/call-control.ts';
 import { readCertificate } from '../certificate-files.ts';
+import { systemClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { errorCode, errorMessage, GatewayError } from '../errors.ts';
 import { type HttpAddress, hostPortText } from '../listen-address.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { type AccessRules, type ApplicationSecret, checkAccess, isLoopbackAddress } from './http-access.ts';
-import {
-  type GatewayView,
-  type HttpAnswer,
-  type HttpContext,
-  type HttpRoute,
-  httpRoutes,
-} from './http-routes.ts';
+import { EventHub } from './event-hub.ts';
+import type { GatewayView } from './gateway-view.ts';
+import { type ApplicationSecret, isLoopbackAddress } from './http-access.ts';
+import { type HttpAnswer, type HttpContext, HttpError, type HttpRoute } from './http-exchange.ts';
+import { HttpGate } from './http-gate.ts';
+import { httpRoutes } from './http-routes.ts';
+import { IdempotentAnswers } from './idempotent-answers.ts';
 
-export type { CallSummary, GatewayView } from './http-routes.ts';
+export type { CallSummary, GatewayView } from './gateway-view.ts';
 
 export interface HttpServerOptions {
   readonly listen: HttpAddress;
@@ -24,6 +25,10 @@ export interface HttpServerOptions {
   readonly tls?: Config['http']['tls'];
   readonly applications: readonly ApplicationSecret[];
   readonly view: GatewayView;
+  /** Without it the v1 routes answer 503. */
+  readonly control?: CallControl;
+  /** Default: those of the configuration. */
+  readonly limits?: Config['http']['limits'];
   readonly metrics: Metrics;
   readonly log: Log;
   /** How long a request may take to arrive; one that trickles in holds its connection no longer. */
@@ -40,6 +45,13 @@ export interface HttpServer {
 }
 
 const bodyBytesMax = 65_536;
+const limitsDefault: Config['http']['limits'] = {
+  requestsPerSecond: 200,
+  burst: 400,
+  eventClients: 50,
+  eventQueue: 1_000,
+  eventHistory: 1_000,
+};
 const connectionsMax = 1_000;
 const farewellMs = 500;
 
@@ -67,7 +79,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     frameworkErrors: (error, request, reply) => answerError(options, error, request, reply),
   }) as unknown as FastifyInstance;
   server.server.maxConnections = connectionsMax;
-  addRoutes(server, options);
+  const events = new EventHub({
+    clock: systemClock,
+    limits: options.limits ?? limitsDefault,
+    counted: (code) => options.metrics.counted(code),
+  });
+  addRoutes(server, options, events);
   try {
     await server.listen({ host: listen.address, port: listen.port });
   } catch (error) {
@@ -76,12 +93,17 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     const why = code === 'EADDRINUSE' ? 'the port is used by another program' : errorMessage(error);
     throw new GatewayError(code, `http.listen ${hostPortText(listen)}: ${why}`, { cause: error });
   }
+  const unwatch = options.control?.watch((event) => events.publish(event));
   const { address, port } = server.server.address() as AddressInfo;
   const bound = hostPortText({ address, port });
   return {
     address: bound,
     url: `${tls === undefined ? 'http' : 'https'}://${bound}`,
-    close: () => close(server),
+    close: () => {
+      unwatch?.();
+      events.close();
+      return close(server);
+    },
   };
 }
 
@@ -92,20 +114,25 @@ async function close(server: FastifyInstance): Promise<void> {
   clearTimeout(cut);
 }
 
-function addRoutes(server: FastifyInstance, options: HttpServerOptions): void {
-  const { applications, listen, log, metrics, view } = options;
-  const rules: AccessRules = { applications, loopback: isLoopbackAddress(listen.address) };
-  const context: HttpContext = { view, metrics, log };
-
-  server.addHook('onRequest', async (request, reply) => {
-    reply.header('X-Content-Type-Options', 'nosniff').header('Cache-Control', 'no-store');
-    if ((request.routeOptions.config as { readonly open?: boolean }).open === true) return;
-    const access = checkAccess(rules, request.headers);
-    if (access.allowed) return;
-    metrics.counted(access.status === 401 ? 'http-unauthorized' : 'http-forbidden');
-    if (access.status === 401) reply.header('WWW-Authenticate', 'Basic realm="callwire"');
-    await sendError(reply, request, access.status, access.message);
+function addRoutes(server: FastifyInstance, options: HttpServerOptions, events: EventHub): void {
+  const { applications, control, limits = limitsDefault, listen, log, metrics, view } = options;
+  const gate = new HttpGate({
+    rules: { applications, loopback: isLoopbackAddress(listen.address) },
+    limits,
+    metrics,
+    wallMs: () => systemClock.wallMs(),
   });
+  const context: HttpContext = {
+    view,
+    metrics,
+    log,
+    control,
+    events,
+    idempotent: new IdempotentAnswers(),
+    applications: applications.length,
+  };
+
+  gate.install(server);
   server.addHook('onResponse', async (request, reply) => {
     const { method, id } = request;
     const path = request.routeOptions.url ?? 'unknown';
@@ -119,24 +146,29 @@ function addRoutes(server: FastifyInstance, options: HttpServerOptions): void {
       method: route.method,
       url: route.path,
       config: { open: route.open === true },
-      handler: async (request, reply) =>
-        send(reply, request, await route.answer(context, request.params as Record<string, string>)),
+      // A HEAD of what never ends would never end.
+      exposeHeadRoute: route.method === 'GET' && route.path !== '/events',
+      handler: async (request, reply) => {
+        const { headers, params } = request;
+        const question = { params: params as Record<string, string>, headers, ...gate.admitted(request) };
+        return send(reply, await route.answer(context, question));
+      },
     });
   }
   server.setNotFoundHandler(async (request, reply) => answerUnknown(request, reply));
   server.setErrorHandler((error, request, reply) => answerError(options, error, request, reply));
 }
 
-async function send(reply: FastifyReply, request: FastifyRequest, answer: HttpAnswer): Promise<FastifyReply> {
-  const { status, body, contentType } = answer;
-  if (status >= 400 && isMessage(body)) return sendError(reply, request, status, body.message);
-  reply.code(status);
+async function send(reply: FastifyReply, answer: HttpAnswer): Promise<FastifyReply> {
+  const { status, body, contentType, headers = {}, stream } = answer;
+  if (stream !== undefined) {
+    reply.hijack();
+    stream(reply.raw);
+    return reply;
+  }
+  reply.code(status).headers(headers);
   if (contentType !== undefined) reply.type(contentType);
   return body === undefined ? reply.send() : reply.send(body);
-}
-
-function isMessage(body: unknown): body is { readonly message: string } {
-  return typeof body === 'object' && body !== null && 'message' in body;
 }
 
 /** The one shape of all errors. `reference` is also in the log. */
@@ -173,6 +205,12 @@ function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
+  if (error instanceof HttpError) {
+    // Who may not ask, and who asks too often, was counted as such.
+    if (![401, 403, 429, 503].includes(error.status)) metrics.counted('http-bad-request');
+    sendError(reply.headers(error.headers), request, error.status, error.message);
+    return;
+  }
   const given = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
   if (given >= 400 && given < 500) {
     metrics.counted('http-bad-request');
