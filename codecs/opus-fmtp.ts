@@ -1,4 +1,4 @@
-/** What the other side of an Opus session asks for in its `a=fmtp` line, RFC 7587 §6.1. */
+/** What the other side of an Opus session asks for in its `a=fmtp` line (RFC 7587 §6.1), and we do unless asked. */
 
 export interface OpusFmtp {
   /** Highest rate that its player has use for, 8000 to 48000. */
@@ -16,6 +16,11 @@ export interface OpusFmtp {
   readonly dtx: boolean;
   readonly constantBitrate: boolean;
 }
+
+/** What we send where neither side wishes anything else: enough for a voice at 16 kHz with FEC. */
+export const opusBitrateDefault = 32_000;
+/** From the table of `bench/quality.ts`: what more costs is hardly heard. */
+export const opusComplexityDefault = 5;
 
 /** Ours, in offers and answers, where we can read what we ask for. */
 export const opusFmtpLocal = 'useinbandfec=1';

@@ -2,7 +2,7 @@
 
 import type { AudioEncoder, Codec, EncoderSettings } from './codec.ts';
 import { OpusDecoder } from './opus-decoder.ts';
-import { opusFmtpLocal, parseOpusFmtp } from './opus-fmtp.ts';
+import { opusBitrateDefault, opusComplexityDefault, opusFmtpLocal, parseOpusFmtp } from './opus-fmtp.ts';
 import {
   encoderPool,
   type NativeOpus,
@@ -26,10 +26,6 @@ const SIGNAL_AUTO = -1000;
 const SIGNAL_VOICE = 3001;
 
 const ENCODED_FRAMES_MS = [2.5, 5, 10, 20, 40, 60];
-/** Enough for a voice at 16 kHz with FEC, and what most phones send. */
-export const opusBitrateDefault = 32_000;
-/** From the table of `bench/quality.ts`: what more costs is hardly heard. */
-export const opusComplexityDefault = 5;
 /** What in-band FEC is prepared for where the peer can use it. Without any loss to prepare for libopus sends none. */
 const fecLossPercent = 5;
 

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { type Static, Type } from 'typebox';
 import type { CodecName } from '../codecs/codec.ts';
+import { opusBitrateDefault, opusComplexityDefault } from '../codecs/opus-fmtp.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { DeepReadonly, Formats } from '../protocol/schema-check.ts';
 import { servedAlgorithms } from '../protocol/sip/digest-server.ts';
@@ -254,6 +255,24 @@ const rtp = Type.Object(
         "Codecs that are accepted. The offerer's order decides; this order is ours when we offer. Opus is left out, with a warning, where its native module is not there.",
       default: codecsDefault,
     }),
+    opus: Type.Object(
+      {
+        complexity: whole(
+          'How much the Opus encoder thinks: 0 is the cheapest, 10 the best. What each step costs and gains is in the table of `node dist/bench/quality.js`.',
+          0,
+          10,
+          opusComplexityDefault,
+        ),
+        bitrate: whole(
+          'Bits per second that we send in Opus; a phone that asks for less (maxaveragebitrate) gets less.',
+          6_000,
+          510_000,
+          opusBitrateDefault,
+        ),
+        dtx: flag('In silence nothing is sent to phones that ask for that (usedtx).', true),
+      },
+      { default: {} },
+    ),
   },
   { default: {} },
 );

@@ -96,6 +96,7 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
     workers: config.media.workers,
     ports: config.rtp.ports,
     rtpTimeoutMs: config.rtp.timeout * 1000,
+    encoding: config.rtp.opus,
     accelerator: config.media.accelerator,
   });
   const { calls: callsMax, messages: messagesMax } = config.sip.trace;

@@ -1,5 +1,5 @@
 import { codecNamed } from '../../codecs/catalogue.ts';
-import type { AudioDecoder, AudioEncoder, Codec, CodecName } from '../../codecs/codec.ts';
+import type { AudioDecoder, AudioEncoder, Codec, CodecName, EncoderSettings } from '../../codecs/codec.ts';
 import { parseOpusFmtp } from '../../codecs/opus-fmtp.ts';
 
 /** Frames that an Opus packet can have (RFC 6716 §2.1.4), of those that are multiples of 10 ms. */
@@ -23,13 +23,17 @@ export class CoderPair {
   readonly #fmtpRemote: string | undefined;
 
   /** Throws `RangeError` for a codec that this build does not have. */
-  constructor({ codec: name, fmtpRemote }: CoderSession, wishedHz: number | undefined) {
+  constructor(
+    { codec: name, fmtpRemote }: CoderSession,
+    wishedHz: number | undefined,
+    settings?: EncoderSettings,
+  ) {
     const codec = codecNamed(name);
     if (codec === undefined) throw new RangeError(`codec must be one of this build's, got ${name}`);
     this.codec = codec;
     this.#wishedHz = wishedHz;
     this.#fmtpRemote = fmtpRemote;
-    this.encoder = codec.createEncoder(wishedHz, fmtpRemote);
+    this.encoder = codec.createEncoder(wishedHz, fmtpRemote, settings);
     this.decoder = codec.createDecoder(wishedHz);
   }
 

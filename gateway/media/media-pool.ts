@@ -73,6 +73,7 @@ class ThreadPool implements MediaPool {
     log,
     ports,
     rtpTimeoutMs,
+    encoding,
     receiveBufferBytes,
     accelerator,
   }: Parameters<typeof createMediaPool>[0]) {
@@ -80,6 +81,7 @@ class ThreadPool implements MediaPool {
     this.#settings = Array.from({ length: workers }, (_, index) => ({
       ports: portShare(ports, workers, index),
       rtpTimeoutMs,
+      encoding,
       receiveBufferBytes,
       accelerator,
     }));

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { EncoderSettings } from '../../codecs/codec.ts';
 import { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
 import { LossBurstMeter } from '../../protocol/rtp/loss-bursts.ts';
 import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
@@ -34,6 +35,8 @@ const forgedNoticed = 50;
 export interface RtpEndpointOptions {
   readonly endpointId: EndpointId;
   readonly rtpTimeoutMs: number;
+  /** Of encoders that have a choice: Opus. */
+  readonly encoding?: EncoderSettings | undefined;
   readonly nowMs: number;
   readonly wallMs: number;
   readonly emit: (event: MediaEvent) => void;
@@ -369,7 +372,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
 
   #useCodec(session: CoderSession): void {
     if (this.#coders?.serves(session, this.#sourceRateHz)) return;
-    const coders = new CoderPair(session, this.#sourceRateHz);
+    const coders = new CoderPair(session, this.#sourceRateHz, this.#options.encoding);
     this.#coders?.close();
     this.#coders = coders;
     this.#before.packetsLate += this.#jitterBuffer.packetsLate;

@@ -69,6 +69,29 @@ describe('a whole call', () => {
     },
   );
 
+  it.skipIf(!opusAvailable())('is in Opus as `rtp.opus` has it', async () => {
+    const sizes: number[] = [];
+    for (const bitrate of [8_000, 64_000]) {
+      let bytes = 0;
+      let packets = 0;
+      world = await CallWorld.open({
+        config: { rtp: { ...config.rtp, opus: { bitrate, complexity: 0 } } },
+        link: {
+          filter: (datagram) => {
+            if (datagram[0]! >> 6 === 2 && (datagram[1]! & 0x7f) >= 96) bytes += datagram.length - 12;
+            if (datagram[0]! >> 6 === 2 && (datagram[1]! & 0x7f) >= 96) packets++;
+            return 'pass';
+          },
+        },
+      });
+      await world.finish(await world.call({ codecs: ['opus'], playTone: tone, durationMs: 1_000 }));
+      await world.close();
+      sizes.push(bytes / packets);
+    }
+    // Of both directions; the phone's is the same in both.
+    expect(sizes[1]! / sizes[0]!).toBeGreaterThan(1.8);
+  });
+
   it('is in the first codec of the offer, and in Opus by default where both have it', async () => {
     world = await CallWorld.open();
     const result = await world.finish(

@@ -53,6 +53,7 @@ describe('without any configuration', () => {
         timeout: 30,
         srtp: 'off',
         codecs: ['opus', 'g722', 'pcmu', 'pcma'],
+        opus: { complexity: 5, bitrate: 32_000, dtx: true },
       },
       media: { workers: expect.any(Number), accelerator: 'auto' },
       http: {

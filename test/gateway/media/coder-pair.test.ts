@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { opusAvailable, opusIdleCounts } from '../../../codecs/opus-native.ts';
 import { CoderPair } from '../../../gateway/media/coder-pair.ts';
 import { createMediaWorld, startMediaCall } from '../../support/media-call.ts';
+import { createRandom } from '../../support/random.ts';
 
 describe('encoder and decoder of a session', () => {
   it.each([
@@ -50,6 +51,44 @@ describe.skipIf(!opusAvailable())('Opus', () => {
   ])('has the rate of a stream of %i Hz where it can: %i', (streamHz, opusHz) => {
     const coders = new CoderPair({ codec: 'opus' }, streamHz);
     expect([coders.encoder.sampleRateHz, coders.decoder.sampleRateHz]).toEqual([opusHz, opusHz]);
+    coders.close();
+  });
+
+  it.each([
+    { name: 'the bitrate of the settings', settings: { bitrate: 64_000 }, fmtpRemote: '', bitrate: 64_000 },
+    {
+      name: 'less where the peer wants less',
+      settings: { bitrate: 64_000 },
+      fmtpRemote: 'maxaveragebitrate=20000',
+      bitrate: 20_000,
+    },
+    {
+      name: 'no more than the settings where the peer would take it',
+      settings: { bitrate: 12_000 },
+      fmtpRemote: 'maxaveragebitrate=20000',
+      bitrate: 12_000,
+    },
+  ])('sends $name', ({ settings, fmtpRemote, bitrate }) => {
+    const coders = new CoderPair({ codec: 'opus', fmtpRemote }, 16_000, settings);
+    const random = createRandom(5);
+    const payload = new Uint8Array(1500);
+    let bytes = 0;
+    for (let frame = 0; frame < 100; frame++) {
+      const noise = Int16Array.from({ length: 320 }, () => 20_000 * (random() - 0.5));
+      bytes += coders.encoder.encode(noise, 0, 320, payload, 0);
+    }
+    expect((bytes * 8) / 2 / bitrate).toBeGreaterThan(0.8);
+    expect((bytes * 8) / 2 / bitrate).toBeLessThan(1.2);
+    coders.close();
+  });
+
+  it.each([true, false])('leaves silence out where both the peer and the settings want it: %s', (dtx) => {
+    const coders = new CoderPair({ codec: 'opus', fmtpRemote: 'usedtx=1' }, 16_000, { dtx });
+    const payload = new Uint8Array(1500);
+    const sizes = Array.from({ length: 100 }, () =>
+      coders.encoder.encode(new Int16Array(320), 0, 320, payload, 0),
+    );
+    expect(sizes.filter((size) => size <= 2).length > 50).toBe(dtx);
     coders.close();
   });
 
