@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { streamUrl, webUrl } from '../../protocol/svaml/formats.ts';
+import { isTcpUrl, streamUrl, webUrl } from '../../protocol/svaml/formats.ts';
 import { errorCode } from '../errors.ts';
 import { endpointMatches, parseEndpointPattern } from './endpoint-pattern.ts';
 
@@ -40,7 +40,7 @@ export function createEndpointGuard({
   resolve = resolveHost,
 }: EndpointGuardOptions): EndpointGuard {
   const [urlOf, schemes] =
-    kind === 'stream' ? [streamUrl, 'ws:// or wss://'] : [webUrl, 'http:// or https://'];
+    kind === 'stream' ? [streamUrl, 'ws://, wss:// or tcp://'] : [webUrl, 'http:// or https://'];
   const patterns = allow
     .map((text) => parseEndpointPattern(text))
     .filter((pattern) => pattern !== undefined)
@@ -50,7 +50,9 @@ export function createEndpointGuard({
       // ws and wss are special schemes to the URL standard: 0x7f.1, 2130706433 and 127.1 all come out as 127.0.0.1.
       const url = urlOf(endpoint);
       if (url === undefined) return refusal('endpoint-malformed', endpoint, `is no ${schemes} URL`);
-      const matching = patterns.filter((pattern) => endpointMatches(pattern, url));
+      const matching = patterns.filter((pattern) =>
+        endpointMatches(pattern, url, isTcpUrl(endpoint) ? 'tcp' : undefined),
+      );
       if (patterns.length > 0 && matching.length === 0) {
         return refusal('endpoint-not-allowed', endpoint, 'is not in stream.endpoints.allow');
       }

@@ -17,7 +17,7 @@ export interface EndpointPattern {
 /** `wss://*`, `ws://127.0.0.1:*`, `wss://*.example.com/calls/*`; undefined where the text is none. */
 export function parseEndpointPattern(text: string): EndpointPattern | undefined {
   const match =
-    /^(wss?|https?):\/\/(\[[0-9a-f:.]{2,45}\]|[a-z0-9*?._-]{1,253})(?::([0-9*?]{1,5}))?(\/[\x21-\x7e]{0,1024})?$/i.exec(
+    /^(wss?|https?|tcp):\/\/(\[[0-9a-f:.]{2,45}\]|[a-z0-9*?._-]{1,253})(?::([0-9*?]{1,5}))?(\/[\x21-\x7e]{0,1024})?$/i.exec(
       text,
     );
   if (match === null) return undefined;
@@ -31,9 +31,13 @@ export function parseEndpointPattern(text: string): EndpointPattern | undefined 
   };
 }
 
-/** A host like `10.0.*` means addresses, not names: `10.0.evil.example` is refused. */
-export function endpointMatches(pattern: EndpointPattern, url: URL): boolean {
-  const scheme = url.protocol.slice(0, -1);
+/** A host like `10.0.*` means addresses, not names: `10.0.evil.example` is refused. `scheme` where it is not the
+ *  URL's. */
+export function endpointMatches(
+  pattern: EndpointPattern,
+  url: URL,
+  scheme = url.protocol.slice(0, -1),
+): boolean {
   const host = url.hostname.toLowerCase();
   if (pattern.scheme !== scheme || !globMatches(pattern.host, host)) return false;
   if (/^\d[\d.*]*$/.test(pattern.host) && !isIPv4(host)) return false;

@@ -107,11 +107,20 @@ function isRecordingDestination(text: string): boolean {
 }
 
 /** The URL of a stream server, undefined where it is none: another scheme, no host, a fragment (RFC 6455 §3), or
- *  characters that the URL parser would drop silently. */
+ *  characters that the URL parser would drop silently. That of `tcp://host:port` comes as `ws:`, as only for schemes
+ *  that it knows does the URL standard read all ways to write an address as the same. */
 export function streamUrl(text: string): URL | undefined {
-  if (text.length > 2_048 || !/^wss?:\/\/[^/?#\s]/i.test(text) || /[^\x21-\x7e]|[\\#]/.test(text))
+  if (text.length > 2_048 || /[^\x21-\x7e]|[\\#]/.test(text)) return undefined;
+  const overTcp = isTcpUrl(text);
+  if (overTcp ? !/^tcp:\/\/[^/?#@]+:\d{1,5}\/?$/i.test(text) : !/^wss?:\/\/[^/?#]/i.test(text))
     return undefined;
-  if (!URL.canParse(text)) return undefined;
-  const url = new URL(text);
+  const known = overTcp ? `ws${text.slice('tcp'.length)}` : text;
+  if (!URL.canParse(known)) return undefined;
+  const url = new URL(known);
   return url.hostname === '' || url.port === '0' ? undefined : url;
+}
+
+/** Whether a stream's URL is of bare TCP. */
+export function isTcpUrl(text: string): boolean {
+  return /^tcp:/i.test(text);
 }

@@ -26,6 +26,7 @@ describe('an endpoint that somebody else named', () => {
     { endpoint: 'ws://bot.example:9000/', address: '93.184.215.14' },
     { endpoint: 'wss://six.example/', address: '2606:2800:21f:cb07:6820:80da:af6b:8b2c' },
     { endpoint: 'wss://93.184.215.14/', address: '93.184.215.14' },
+    { endpoint: 'tcp://bot.example:9092', address: '93.184.215.14' },
     {
       endpoint: 'wss://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]/',
       address: '2606:2800:21f:cb07:6820:80da:af6b:8b2c',
@@ -37,6 +38,9 @@ describe('an endpoint that somebody else named', () => {
   test.each([
     'ws://127.0.0.1/',
     'ws://127.255.255.254/',
+    'tcp://127.0.0.1:9092',
+    'tcp://0x7f.1:9092',
+    'tcp://2130706433:9092/',
     'ws://localhost/',
     'ws://0.0.0.0/',
     'ws://10.0.0.1/',

@@ -150,3 +150,45 @@ describe('a connectStream action', () => {
     );
   });
 });
+
+describe('a dialect', () => {
+  const action = (streamingOptions: object, endpoint = 'wss://bot.example/', more: object = {}) => ({
+    name: 'connectStream',
+    destination: { type: 'Websocket', endpoint },
+    streamingOptions,
+    ...more,
+  });
+
+  test.each([
+    action({ dialect: 'twilio' }),
+    action({ dialect: 'vonage', sampleRate: 16000 }),
+    action({ dialect: 'audiosocket', sampleRate: 48000 }, 'tcp://bot.example:9092'),
+  ])('is taken where it can carry the call: %j', (value) => {
+    expect(() => checkConnectStream(value, 'action')).not.toThrow();
+  });
+
+  test.each([
+    [action({ dialect: 'vonage', sampleRate: 44100 }), 'streamingOptions.dialect must be one that can carry'],
+    [
+      action({ dialect: 'audiosocket' }),
+      'destination.endpoint must be tcp://host:port with dialect audiosocket',
+    ],
+    [
+      action({}, 'tcp://bot.example:9092'),
+      'destination.endpoint must be a ws:// or wss:// URL with dialect sinch',
+    ],
+    [action({ dialect: 'audiosocket' }, 'tcp://bot.example'), 'destination.endpoint must be'],
+    [
+      action({ dialect: 'twilio', fallbackEndpoints: ['wss://a.example/', 'tcp://b.example:1'] }),
+      'streamingOptions.fallbackEndpoints[1] must be a ws:// or wss:// URL',
+    ],
+    [
+      action({ dialect: 'audiosocket' }, 'tcp://bot.example:9092', {
+        callHeaders: [{ key: 'uuid', value: '17' }],
+      }),
+      'call header uuid must be a UUID',
+    ],
+  ])('is refused where it cannot: %j', (value, message) => {
+    expect(() => checkConnectStream(value, 'action')).toThrow(message);
+  });
+});
