@@ -15,16 +15,6 @@ const whole = (description: string, minimum: number, maximum: number, value: num
 
 export const audioSettings = Type.Object(
   {
-    hosts: Type.Array(
-      Type.String({ format: 'glob', description: 'A host, in which * and ? stand for anything.' }),
-      {
-        maxItems: 1_000,
-        expected: 'a list of at most 1000 hosts',
-        default: [],
-        description:
-          'Hosts that audio named over the API may come from; with an empty list all but private ones. A private address needs its host in the list.',
-      },
-    ),
     cacheMb: whole(
       'Memory for audio that was fetched and decoded; the longest unused goes first.',
       0,

@@ -77,7 +77,6 @@ describe('without any configuration', () => {
         endpoints: { allow: [], denyPrivate: true },
       },
       audio: {
-        hosts: [],
         cacheMb: 64,
         fileMb: 32,
         maxSeconds: 3_600,

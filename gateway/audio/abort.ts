@@ -1,0 +1,21 @@
+/** Why a wait was given up: the one who waited is gone. */
+export class Aborted extends Error {
+  constructor() {
+    super('nobody waits for it any more');
+    this.name = 'Aborted';
+  }
+}
+
+/** The promise, or a rejection with `Aborted` as soon as the signal is. What the promise brings later is let go. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    if (signal.aborted) {
+      promise.catch(() => {});
+      reject(new Aborted());
+      return;
+    }
+    const abort = () => reject(new Aborted());
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
