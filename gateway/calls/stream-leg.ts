@@ -1,5 +1,18 @@
-import { type StreamConnect, type StreamDialectName, streamCloses } from '../../protocol/stream/messages.ts';
-import type { MediaEvent, StreamCounters, StreamEnd, StreamLimits } from '../media/media-messages.ts';
+import {
+  type StreamConnect,
+  type StreamDialectName,
+  type StreamEvent,
+  streamCloses,
+} from '../../protocol/stream/messages.ts';
+import type {
+  MediaEvent,
+  StreamCounters,
+  StreamEnd,
+  StreamLimits,
+  StreamPlayout,
+  StreamRequest,
+  StreamTarget,
+} from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
 import { type EndReason, endReasons } from './end-reason.ts';
 
@@ -7,6 +20,12 @@ export interface StreamLegHandlers {
   /** The socket is open and `connect` was sent. */
   connected(): void;
   answered(): void;
+  /** The server asks for what only the call can do. Only after its answer. Digits are never to be logged. */
+  asked?(request: StreamRequest): void;
+  /** Where `resumeMs` was given: the connection is lost, or another one failed. Go on with `reopen` or `end`. */
+  lost?(reason: EndReason, detail?: string): void;
+  /** It is answered again; `gapMs` of what was said meanwhile was delivered first. */
+  resumed?(gapMs: number): void;
   /** Over by the server's doing or by a failure. Not called after `end`. */
   ended(reason: EndReason, detail?: string): void;
   /** The socket is gone: the last event. */
@@ -17,11 +36,12 @@ export interface StreamLegHandlers {
 /** One customer's WebSocket server on a call. */
 export class StreamLeg {
   readonly endpointId: string;
-  readonly endpoint: string;
+  /** Where the connection is, or was last. */
+  endpoint: string;
   readonly sampleRateHz: number;
   readonly #media: MediaGroup;
   readonly #handlers: StreamLegHandlers;
-  #state: 'new' | 'open' | 'answered' | 'ending' | 'closed' = 'new';
+  #state: 'new' | 'open' | 'answered' | 'lost' | 'ending' | 'closed' = 'new';
   counters: StreamCounters | undefined;
 
   constructor(options: {
@@ -38,14 +58,19 @@ export class StreamLeg {
     this.#handlers = options.handlers;
   }
 
-  /** `address`: the literal address that the endpoint guard approved, undefined for trusted endpoints. */
+  /** `address`: the literal address that the endpoint guard approved, undefined for trusted endpoints. `url` where what
+   *  is connected to is more than the endpoint: it may hold a token. */
   open(options: {
+    readonly url?: string;
     readonly dialect: StreamDialectName;
     readonly connect: StreamConnect;
     readonly headers: Readonly<Record<string, string>>;
     readonly frameMs: number;
     readonly address: string | undefined;
     readonly limits: StreamLimits;
+    readonly tls?: StreamTarget['tls'];
+    readonly playout?: StreamPlayout | undefined;
+    readonly resumeMs?: number | undefined;
   }): void {
     this.#state = 'open';
     this.#media.send({
@@ -56,9 +81,22 @@ export class StreamLeg {
     });
   }
 
+  /** Another connection in place of the one that was lost. */
+  reopen(target: StreamTarget, endpoint: string): void {
+    if (this.#state !== 'lost') return;
+    this.endpoint = endpoint;
+    this.#media.send({ type: 'reopenStream', endpointId: this.endpointId, ...target });
+  }
+
+  /** Says it to the server, if it is there and asked for such events. */
+  tell(event: StreamEvent): void {
+    if (this.#state !== 'answered') return;
+    this.#media.send({ type: 'tellStream', endpointId: this.endpointId, event });
+  }
+
   /** Closes the socket with the close code of the reason. Idempotent. */
   end(reason: EndReason): void {
-    if (this.#state !== 'open' && this.#state !== 'answered') return;
+    if (this.#state === 'new' || this.#state === 'ending' || this.#state === 'closed') return;
     this.#state = 'ending';
     this.#media.send({
       type: 'closeStream',
@@ -81,13 +119,28 @@ export class StreamLeg {
           this.#handlers.ended(event.reply === 'busy' ? 'busy' : 'rejected');
         }
         return;
+      case 'streamAsked':
+        if (this.#state === 'answered') this.#handlers.asked?.(event);
+        return;
+      case 'streamLost': {
+        if (this.#state !== 'answered' && this.#state !== 'lost') return;
+        const { reason, detail } = streamEndReason(event.end, this.#state === 'answered');
+        this.#state = 'lost';
+        this.#handlers.lost?.(reason, detail);
+        return;
+      }
+      case 'streamResumed':
+        if (this.#state !== 'lost') return;
+        this.#state = 'answered';
+        this.#handlers.resumed?.(event.gapMs);
+        return;
       case 'streamClosed': {
         this.counters = event.counters;
         const before = this.#state;
         this.#state = 'closed';
         this.#handlers.closed();
         if (before === 'ending') return;
-        const { reason, detail } = streamEndReason(event.end, before === 'answered');
+        const { reason, detail } = streamEndReason(event.end, before === 'answered' || before === 'lost');
         this.#handlers.ended(reason, detail);
         return;
       }
