@@ -45,7 +45,7 @@ export async function startCallbackServer(port = 0): Promise<CallbackServer> {
     };
     self.requests.push(request);
     for (const { count, done } of waiting) if (self.requests.length >= count) done();
-    const reply = await self.reply(request);
+    const reply = await decided(self, request);
     if (typeof reply === 'function') return reply(response);
     const { status = 200, headers = {}, body: answer = {} } = reply;
     response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
@@ -72,4 +72,13 @@ export async function startCallbackServer(port = 0): Promise<CallbackServer> {
       }),
   };
   return self;
+}
+
+/** A test whose server fails sees the error in place of the answer that it waits for. */
+async function decided(server: CallbackServer, request: CallbackRequest): Promise<CallbackReply> {
+  try {
+    return await server.reply(request);
+  } catch (error) {
+    return { status: 500, body: String(error) };
+  }
 }

@@ -266,7 +266,7 @@ describe('bad requests', () => {
     { name: 'a wrong method on a call', method: 'POST', path: '/calls/x', status: 405, message: 'expected DELETE, got POST' },
     { name: 'a body that is too large', method: 'POST', path: '/drain', headers: { 'content-type': 'application/json' }, body: `"${'x'.repeat(70_000)}"`, status: 413, message: 'Request body is too large' },
     { name: 'broken JSON', method: 'POST', path: '/drain', headers: { 'content-type': 'application/json' }, body: '{', status: 400, message: 'not valid JSON' },
-    { name: 'a prototype in JSON', method: 'POST', path: '/drain', headers: { 'content-type': 'application/json' }, body: '{"__proto__":{"a":1}}', status: 400, message: 'not valid JSON' },
+    { name: 'a prototype in JSON', method: 'POST', path: '/drain', headers: { 'content-type': 'application/json' }, body: '{"__proto__":{"a":1}}', status: 400, message: '__proto__' },
     { name: 'another type', method: 'POST', path: '/drain', headers: { 'content-type': 'text/xml' }, body: '<a/>', status: 415, message: 'Unsupported Media Type' },
     { name: 'a broken path', method: 'DELETE', path: '/calls/%zz', status: 400, message: '%zz' },
     { name: 'an endless callId', method: 'DELETE', path: `/calls/${'x'.repeat(300)}`, status: 414, message: '' },
