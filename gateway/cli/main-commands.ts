@@ -3,6 +3,7 @@ import { type BotKind, botKinds } from '../bots/bot-kinds.ts';
 import type { BotFlags } from './bot.ts';
 import type { CallFlags } from './call.ts';
 import type { CommandIo } from './command-io.ts';
+import type { ConformanceFlags } from './conformance.ts';
 import type { DemoFlags } from './demo.ts';
 import { exitStatus } from './exit-status.ts';
 import {
@@ -20,7 +21,7 @@ type AddCommand = (program: Command, io: CommandIo, exit: (status: number) => vo
 
 /** The gateway itself, and what there is to try it with. */
 export const addMainCommands: AddCommand = (program, io, exit) => {
-  for (const add of [addServe, addCall, addBot, addDemo, addBench]) add(program, io, exit);
+  for (const add of [addServe, addCall, addBot, addConformance, addDemo, addBench]) add(program, io, exit);
 };
 
 const addServe: AddCommand = (program, io, exit) => {
@@ -128,6 +129,27 @@ const addBot: AddCommand = (program, io, exit) => {
     .action(async (kind: BotKind, flags: BotFlags) => {
       const { runBot } = await import('./bot.ts');
       exit(await runBot(kind, flags, io));
+    });
+};
+
+const addConformance: AddCommand = (program, io, exit) => {
+  program
+    .command('conformance')
+    .summary('judge a stream server, rule by rule')
+    .description(
+      "Plays the gateway's side against a stream server and says of each rule of the protocol whether the server keeps " +
+        'it, with what was expected and what was seen. Exit status 0 where none is broken, else 1.',
+    )
+    .argument('<ws-url>', 'the server, such as ws://127.0.0.1:9000/')
+    .option('--json', 'print the report as JSON')
+    .option('--junit <file>', 'write it as JUnit XML, too')
+    .option('--only <rules>', 'rules to judge, such as R1,R4 (default: all)')
+    .option('--long', 'judge also what takes more than a minute: R13')
+    .option('--timeout-ms <ms>', 'how long to wait for a reply (default: 10000)', readPositiveNumber)
+    .addHelpText('after', '\nExample:\n  callwire conformance ws://127.0.0.1:9000/ --junit conformance.xml')
+    .action(async (url: string, flags: ConformanceFlags) => {
+      const { runConformanceCommand } = await import('./conformance.ts');
+      exit(await runConformanceCommand(url, flags, io));
     });
 };
 

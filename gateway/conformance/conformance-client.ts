@@ -114,7 +114,8 @@ export class ConformanceClient {
   /** The connection is gone, as when a cable is pulled and the other side hears of it. */
   destroy(): void {
     this.#ended({ by: 'us' });
-    this.#socket.resetAndDestroy();
+    // Not by a reset: a worker thread that once reset a socket cannot be terminated (Node 20).
+    this.#socket.destroy();
   }
 
   // ---- Waiting -----------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from 'typebox';
-import { markNameLengthMax, streamSampleRatesHz } from './messages.ts';
+import { markNameLengthMax, type StreamExtension, streamSampleRatesHz } from './messages.ts';
 
 /** Every text message of the stream protocol as a schema: the one definition behind the types of the bot library, the
  *  conformance rules and the AsyncAPI document. Fields that are not named here may come along and mean nothing. */
@@ -95,7 +95,26 @@ export const commandSchemas = {
 export type CommandName = keyof typeof commandSchemas;
 export type CommandMessage<Name extends CommandName = CommandName> = Static<(typeof commandSchemas)[Name]>;
 
-export const baseCommandNames: readonly CommandName[] = ['answer', 'busy', 'reject', 'clear', 'heartbeat'];
+export const baseCommandNames = [
+  'answer',
+  'busy',
+  'reject',
+  'clear',
+  'heartbeat',
+] as const satisfies CommandName[];
+
+/** Which extension a gateway must offer to know a command. */
+export const commandExtensionOf: Readonly<
+  Record<Exclude<CommandName, (typeof baseCommandNames)[number]>, StreamExtension>
+> = {
+  mark: 'mark',
+  pause: 'control',
+  continue: 'control',
+  dtmf: 'dtmf',
+  hangup: 'control',
+  transfer: 'control',
+  status: 'control',
+};
 
 // ---- Gateway → server, where the answer asked for it --------------------------------------------------------------
 
