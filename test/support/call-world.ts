@@ -42,6 +42,7 @@ export class CallWorld {
     earlyMedia,
     watching,
     workerDelayMs = 0,
+    io,
   }: {
     readonly link?: LinkOptions;
     readonly config?: ConfigInput;
@@ -53,6 +54,8 @@ export class CallWorld {
     readonly watching?: GatewayIo['watching'];
     /** How far the media worker is behind: so long after it was sent, a command is obeyed. */
     readonly workerDelayMs?: number;
+    /** What else the gateway is given. */
+    readonly io?: (clock: FakeClock) => Partial<GatewayIo>;
   } = {}): Promise<CallWorld> {
     const clock = new FakeClock();
     const network = new MemoryNetwork(clock, link);
@@ -94,6 +97,7 @@ export class CallWorld {
         },
         localAddressFor: async () => address,
         ...(watching && { watching }),
+        ...io?.(clock),
       },
     );
     const phone = await createPhone({
