@@ -96,6 +96,7 @@ export function webUrl(text: string): URL | undefined {
     return undefined;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
+  if (url.username !== '' || url.password !== '') return undefined;
   return url.hostname === '' || url.port === '0' ? undefined : url;
 }
 
