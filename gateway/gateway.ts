@@ -178,6 +178,8 @@ class RunningGateway implements Gateway {
       listen: parseHttpListener(config.http.listen)!,
       tls: config.http.tls,
       applications: config.applications,
+      limits: config.http.limits,
+      control: this.#plane.control,
       metrics: this.#metrics,
       log: this.#io.log,
       view: {
