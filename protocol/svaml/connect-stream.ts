@@ -113,6 +113,18 @@ export const connectStreamSchema = Type.Object(
                 default: 'both',
                 description: 'Whose audio; both is stereo, the caller left.',
               }),
+              dialect: Type.Enum([...streamDialectNames], {
+                default: 'sinch',
+                description: 'Which messages that server speaks.',
+              }),
+              authorization: Type.Optional(
+                Type.String({
+                  format: 'header-value',
+                  secret: true,
+                  maxLength: 4_096,
+                  description: 'Value of the Authorization header of its upgrade.',
+                }),
+              ),
             }),
             {
               maxItems: 4,
