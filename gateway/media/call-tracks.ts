@@ -18,6 +18,7 @@ export class CallTracks {
   /** Frames read since `#beganMs`: no sum of fractions, so nothing drifts. */
   #frames = 0;
   #beganMs: number;
+  #tickMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: { readonly sampleRateHz: number; readonly delayMs: number; readonly nowMs: number }) {
     this.#sampleRateHz = options.sampleRateHz;
@@ -35,11 +36,16 @@ export class CallTracks {
     this.right.begin(nowMs);
   }
 
-  /** Reads every frame that is due. */
+  /** Reads the frame that is due. After the ticker stood still two each time, as the packets of that time may only be
+   *  about to come in. */
   read(nowMs: number, take: TakeFrame): void {
+    if (nowMs - this.#tickMs < frameMs / 2) return;
+    this.#tickMs = nowMs;
     this.left.tick(nowMs);
     this.right.tick(nowMs);
-    this.#readUntil(nowMs - this.#delayMs, take);
+    const dueMs = nowMs - this.#delayMs;
+    const readMs = this.#beganMs + this.#frames * frameMs;
+    this.#readUntil(Math.min(dueMs, readMs + 2 * frameMs), take);
   }
 
   /** Reads all up to now: the last frame goes beyond it. */

@@ -72,6 +72,12 @@ export class SideTrack implements AudioSink {
     this.playBytes(bytesOf(pcm), pcm.byteOffset + offset * 2, samples * 2, nowMs);
   }
 
+  /** A source that knows this asks for no noise in the place of what does not come: here that is silence anyway, and
+   *  it would push what comes after it away from its time. */
+  playMadeUp(pcm: Int16Array, offset: number, samples: number, nowMs: number): void {
+    this.play(pcm, offset, samples, nowMs);
+  }
+
   playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
@@ -106,11 +112,7 @@ export class SideTrack implements AudioSink {
 
   /** To be called once in each turn of the reader, before it reads. */
   tick(nowMs: number): void {
-    const gapMs = nowMs - this.#tickMs;
-    if (gapMs > stallMs) {
-      this.#slackMs = gapMs;
-      this.#slackUntilMs = nowMs + stallSlackMs;
-    }
+    this.#noteStall(nowMs);
     this.#tickMs = nowMs;
   }
 
@@ -138,6 +140,7 @@ export class SideTrack implements AudioSink {
 
   /** Decides where the next chunk begins, `#endMs`; returns how much of it is too late to be read. */
   #place(buffer: PlayoutBuffer, nowMs: number): number {
+    this.#noteStall(nowMs);
     const lateMs = nowMs - this.#endMs;
     const slackMs = nowMs < this.#slackUntilMs ? this.#slackMs : 0;
     const fits = this.#live ? Math.abs(lateMs) <= jumpMs + slackMs : lateMs <= lateMsMax + slackMs;
@@ -153,6 +156,13 @@ export class SideTrack implements AudioSink {
     else buffer.push(new Uint8Array(gap * 2), 0, gap * 2);
     this.#endMs = Math.max(this.#readMs + this.#aheadMs(buffer), this.#readMs);
     return 0;
+  }
+
+  #noteStall(nowMs: number): void {
+    const gapMs = nowMs - this.#tickMs;
+    if (gapMs <= stallMs) return;
+    this.#slackMs = gapMs;
+    this.#slackUntilMs = nowMs + stallSlackMs;
   }
 
   /** Its clock is followed so slowly that it is not heard. */
