@@ -113,7 +113,7 @@ export const connectStreamSchema = Type.Object(
                 default: 'both',
                 description: 'Whose audio; both is stereo, the caller left.',
               }),
-              dialect: Type.Enum([...streamDialectNames], {
+              dialect: Type.Enum([...streamDialects], {
                 default: 'sinch',
                 description: 'Which messages that server speaks.',
               }),
