@@ -1,9 +1,24 @@
+import type { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
 import type { LossBurstMeter } from '../../protocol/rtp/loss-bursts.ts';
 import { type LegQuality, mosOf, QualityMeter, rating } from '../../protocol/rtp/quality.ts';
+import type { Reception } from '../../protocol/rtp/reception.ts';
+import type { RtpSender } from '../../protocol/rtp/sender.ts';
 import type { VoipMetrics } from '../../protocol/rtp/voip-metrics.ts';
+import type { LineFigures } from './audio-route.ts';
+import type { RtpCounters } from './media-messages.ts';
+import type { RtcpSession } from './rtcp-session.ts';
 
-/** What an endpoint has counted so far. */
-export interface LegTotals {
+/** Where the numbers come from. */
+export interface LegParts {
+  readonly nowMs: number;
+  readonly reception: Reception;
+  readonly jitterBuffer: JitterBuffer;
+  readonly sender: RtpSender;
+  readonly rtcp: RtcpSession;
+}
+
+/** What was counted so far. */
+interface LegTotals {
   readonly codec: string;
   readonly ptimeMs: number;
   readonly packetsReceived: number;
@@ -21,15 +36,30 @@ const intervalMs = 1000;
 /** How long `JitterBuffer` waits for a hole; what comes in order does not wait. */
 const holeMsMax = 120;
 
+/** What is counted outside of it is left out. */
+type MeteredCounters = Omit<
+  RtpCounters,
+  'bytesReceived' | 'packetsIgnored' | 'packetsRefused' | 'framesUnderrun'
+>;
+
 /** How one RTP leg sounds, measured every second. */
 export class LegMeter {
   readonly #meter = new QualityMeter();
   /** For a peer that asked for extended reports. */
   bursts: LossBurstMeter | undefined;
   dueMs: number;
+  readonly #parts: LegParts;
+  #codec = '';
+  #ptimeMs = 20;
 
-  constructor(nowMs: number) {
-    this.dueMs = nowMs + intervalMs;
+  constructor(parts: LegParts) {
+    this.#parts = parts;
+    this.dueMs = parts.nowMs + intervalMs;
+  }
+
+  use(codec: string, ptimeMs: number): void {
+    this.#codec = codec;
+    this.#ptimeMs = ptimeMs;
   }
 
   get recent(): LegQuality | undefined {
@@ -40,7 +70,16 @@ export class LegMeter {
     return this.#meter.whole;
   }
 
-  measure(nowMs: number, totals: LegTotals): void {
+  /** As a source of audio is told of it. */
+  get line(): LineFigures | undefined {
+    const { recent } = this;
+    if (recent === undefined) return undefined;
+    const { lossIn, lossOut, jitterMs, rttMs, mos, codec } = recent;
+    return { lossUp: lossIn, lossDown: lossOut, jitterMs, rttMs, mos, codec };
+  }
+
+  measure(nowMs: number): void {
+    const totals = this.#totals();
     this.dueMs = Math.max(this.dueMs + intervalMs, nowMs);
     const { packetsSent, packetsLostRemote } = totals;
     this.#meter.add({
@@ -52,8 +91,10 @@ export class LegMeter {
   }
 
   /** About the source that we hear; undefined for a peer that did not ask. */
-  voipMetrics(ssrc: number | undefined, totals: LegTotals): VoipMetrics | undefined {
+  voipMetrics(): VoipMetrics | undefined {
+    const { ssrc } = this.#parts.reception;
     if (this.bursts === undefined || ssrc === undefined) return undefined;
+    const totals = this.#totals();
     const { codec, packetsLost, packetsLate, ptimeMs, jitterMs, rttMs } = totals;
     const expected = Math.max(1, totals.packetsReceived + packetsLost);
     const { burstDensity, gapDensity, burstPackets, gapPackets } = this.bursts.measured;
@@ -75,6 +116,40 @@ export class LegMeter {
       mosConversation: mosOf(conversation),
       bufferMs: 0,
       bufferMsMax: holeMsMax,
+    };
+  }
+
+  #totals(): LegTotals {
+    const { reception, jitterBuffer, sender, rtcp } = this.#parts;
+    return {
+      codec: this.#codec,
+      ptimeMs: this.#ptimeMs,
+      packetsReceived: reception.packetsReceived,
+      packetsLost: reception.packetsLost,
+      packetsLate: jitterBuffer.packetsLate,
+      packetsSent: sender.packetCount,
+      packetsLostRemote: rtcp.packetsLostRemote,
+      lossRemote: rtcp.lossRemote,
+      jitterMs: reception.jitterMs,
+      rttMs: rtcp.rttMs,
+    };
+  }
+
+  counters(): MeteredCounters {
+    const { reception, jitterBuffer, sender, rtcp } = this.#parts;
+    return {
+      packetsReceived: reception.packetsReceived,
+      packetsSent: sender.packetCount,
+      bytesSent: sender.octetCount,
+      packetsLost: reception.packetsLost,
+      packetsDuplicate: reception.packetsDuplicate,
+      packetsLate: jitterBuffer.packetsLate,
+      jitterMs: reception.jitterMs,
+      rttMs: rtcp.rttMs,
+      packetsLostRemote: rtcp.packetsLostRemote,
+      quality: this.recent,
+      qualityWhole: this.whole,
+      mosRemote: rtcp.mosRemote,
     };
   }
 }

@@ -8,8 +8,8 @@ export class RtcpSession {
   readonly #cname: string;
   readonly #wallMsAtZero: number;
   readonly #random: () => number;
-  #sender: RtpSender;
-  #reception: Reception;
+  readonly #sender: RtpSender;
+  readonly #reception: Reception;
   #lastSenderReport:
     | { readonly ssrc: number; readonly ntpMiddle: number; readonly seenMs: number }
     | undefined;
@@ -37,12 +37,6 @@ export class RtcpSession {
     this.#wallMsAtZero = options.wallMs - options.nowMs;
     this.#random = options.random ?? Math.random;
     this.dueMs = options.nowMs + nextReportMs(this.#random, true);
-  }
-
-  /** The session goes on with another codec. */
-  replace(sender: RtpSender, reception: Reception): void {
-    this.#sender = sender;
-    this.#reception = reception;
   }
 
   /** The report that is due, and the time of the next. */

@@ -2,32 +2,24 @@ import { randomInt } from 'node:crypto';
 import type { EncoderSettings } from '../../codecs/codec.ts';
 import { JitterBuffer } from '../../protocol/rtp/jitter-buffer.ts';
 import { LossBurstMeter } from '../../protocol/rtp/loss-bursts.ts';
-import { isRtcp, RtpHeader, readRtpHeader, rtpHeaderBytes } from '../../protocol/rtp/packet.ts';
+import { isRtcp, RtpHeader, readRtpHeader } from '../../protocol/rtp/packet.ts';
 import { Reception } from '../../protocol/rtp/reception.ts';
 import { RtpSender } from '../../protocol/rtp/sender.ts';
-import { srtpGrowthBytesMax } from '../../protocol/rtp/srtp-keys.ts';
-import { telephoneEventBytes } from '../../protocol/rtp/telephone-event.ts';
-import type { VoipMetrics } from '../../protocol/rtp/voip-metrics.ts';
 import type { UdpSocket } from '../network.ts';
 import { SrtpSession } from '../srtp-session.ts';
 import type { AudioFormat, AudioSink, AudioSource, LineFigures } from './audio-route.ts';
-import { CoderPair, type CoderSession } from './coder-pair.ts';
+import { CoderPair } from './coder-pair.ts';
 import { DigitPath } from './digit-path.ts';
-import { LegMeter, type LegTotals } from './leg-meter.ts';
-import { LivePlayout } from './live-playout.ts';
+import { Downlink } from './downlink.ts';
+import { LegMeter } from './leg-meter.ts';
 import type { EndpointId, MediaEvent, RtpCounters, RtpSession } from './media-messages.ts';
 import type { Audible } from './patch-bay.ts';
-import { bytesOf } from './pcm-bytes.ts';
-import { Playout } from './playout.ts';
+import { RtcpPath } from './rtcp-path.ts';
 import { RtcpSession } from './rtcp-session.ts';
 import { RtpWatch } from './rtp-watch.ts';
 import { SourceLock } from './source-lock.ts';
 import type { WheelMember } from './timing-wheel.ts';
 import { Uplink } from './uplink.ts';
-
-/** PCM of one frame that we send. Shared by all endpoints of the thread, as each is done with it before the next
- *  begins. */
-const pcm = new Int16Array(5760);
 
 /** So many packets, and not one with the right key, are no attack but a misunderstanding. */
 const forgedNoticed = 50;
@@ -43,22 +35,17 @@ export interface RtpEndpointOptions {
 }
 
 /** One phone: its RTP socket, and what becomes of each packet. Up: `receivePacket` → `Uplink` → the sinks, in the
- *  turn it arrived. Down: the source's audio waits in a playout until the wheel calls `send`. */
+ *  turn it arrived. Down: the source's audio → `Downlink`, where it waits until the wheel calls `send`. */
 export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember {
   readonly endpointId: EndpointId;
   readonly #options: RtpEndpointOptions;
   readonly #source = new SourceLock();
   readonly #header = new RtpHeader();
-  #jitterBuffer = new JitterBuffer({ payloadBytesMax: 0 });
+  readonly #jitterBuffer = new JitterBuffer({ payloadBytesMax: 0 });
   readonly #digits: DigitPath;
   readonly #uplink: Uplink;
-  #playout: Playout | LivePlayout | undefined;
-  /** The same, where its source waits and wants to know what became of its audio. */
-  #reporting: Playout | undefined;
-  /** Who hears what we send, as we send it. */
-  #ears: readonly AudioSink[] = [];
+  readonly #downlink: Downlink;
   #socket: UdpSocket | undefined;
-  #rtcpSocket: UdpSocket | undefined;
   #closed = false;
 
   #session: RtpSession | undefined;
@@ -67,16 +54,9 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   #coders: CoderPair | undefined;
   /** PCM rate of the source that we play. */
   #sourceRateHz: number | undefined;
-  #rtpClockRateHz = 8000;
-  #reception = new Reception({ rtpClockRateHz: 8000 });
-  #sender: RtpSender;
-  readonly #rtcp: RtcpSession;
-  #rtcpPort = 0;
+  readonly #reception = new Reception({ rtpClockRateHz: 8000 });
+  readonly #rtcpPath: RtcpPath;
   #srtp: SrtpSession | undefined;
-  #packet = new Uint8Array(rtpHeaderBytes);
-  ptimeMs = 20;
-  #frameSamples = 0;
-  #frameTicks = 0;
 
   /** Audio is due from the peer: one that holds us may play music or nothing at all. */
   get #watches(): boolean {
@@ -87,15 +67,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   readonly #meter: LegMeter;
   #packetsIgnored = 0;
   #bytesReceived = 0;
-  #framesUnderrun = 0;
-  /** Counted before the codec changed. */
-  readonly #before = { packetsReceived: 0, packetsLost: 0, packetsDuplicate: 0, packetsLate: 0 };
-
   constructor(options: RtpEndpointOptions) {
     this.endpointId = options.endpointId;
     this.#options = options;
     this.#watch = new RtpWatch({ ...options, timeoutMs: options.rtpTimeoutMs });
-    this.#meter = new LegMeter(options.nowMs);
     const { endpointId, emit } = options;
     this.#digits = new DigitPath({
       pressed: (digit, durationMs, method) => emit({ type: 'digit', endpointId, digit, durationMs, method }),
@@ -106,21 +81,34 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     });
     const giveUpHole = (nowMs: number) => this.#giveUpHole(nowMs);
     this.#uplink = new Uplink({ digits: this.#digits, giveUpHole });
-    this.#sender = new RtpSender({
+    const sender = new RtpSender({
       ssrc: randomInt(0x1_0000_0000),
       // The lower half, as a receiver that misses the first SRTP packets could not tell a rollover (RFC 3711 §3.3.1).
       sequence: randomInt(0x8000),
       timestamp: randomInt(0x1_0000_0000),
       rtpClockRateHz: 8000,
     });
-    this.#rtcp = new RtcpSession({
-      sender: this.#sender,
+    this.#downlink = new Downlink({ digits: this.#digits, sender });
+    const rtcp = new RtcpSession({
+      sender,
       reception: this.#reception,
       // A name that says nothing and is new for every call, RFC 7022.
       cname: randomInt(2 ** 47).toString(36),
       nowMs: options.nowMs,
       wallMs: options.wallMs,
     });
+    this.#meter = new LegMeter({
+      nowMs: options.nowMs,
+      reception: this.#reception,
+      jitterBuffer: this.#jitterBuffer,
+      sender,
+      rtcp,
+    });
+    this.#rtcpPath = new RtcpPath(rtcp, this.#source);
+  }
+
+  get ptimeMs(): number {
+    return this.#downlink.ptimeMs;
   }
 
   /** False while its ports are being bound. */
@@ -131,7 +119,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   /** `rtcp` is undefined where RTCP comes over the RTP port. */
   attach(rtp: UdpSocket, rtcp: UdpSocket | undefined): void {
     this.#socket = rtp;
-    this.#rtcpSocket = rtcp;
+    this.#rtcpPath.attach(rtp, rtcp);
   }
 
   // ---- Up: phone → sinks -------------------------------------------------------------------------------------
@@ -180,8 +168,8 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     if (nowMs >= this.#jitterBuffer.deadlineMs) this.#deliverHeld(nowMs);
     this.#digits.report(nowMs);
     this.#uplink.tick(nowMs);
-    if (nowMs >= this.#meter.dueMs) this.#meter.measure(nowMs, this.#totals());
-    if (nowMs >= this.#rtcp.dueMs) this.#sendRtcp(this.#rtcp.report(nowMs, this.#voipMetrics()));
+    if (nowMs >= this.#meter.dueMs) this.#meter.measure(nowMs);
+    if (nowMs >= this.#rtcpPath.dueMs) this.#rtcpPath.report(nowMs, this.#meter.voipMetrics());
     if (this.#watches) this.#watch.check(nowMs, this.#uplink.silent);
   }
 
@@ -241,80 +229,41 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   // ---- Down: source → phone ----------------------------------------------------------------------------------
 
   playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, nowMs: number): void {
-    this.#playout?.push(bytes, offset, sizeBytes, nowMs);
-  }
-
-  noteArrival(aheadMs: number, nowMs: number): void {
-    if (this.#playout instanceof LivePlayout) this.#playout.noteArrival(aheadMs, nowMs);
+    this.#downlink.playBytes(bytes, offset, sizeBytes, nowMs);
   }
 
   play(samples: Int16Array, offset: number, count: number, nowMs: number): void {
-    this.playBytes(bytesOf(samples), samples.byteOffset + offset * 2, count * 2, nowMs);
+    this.#downlink.play(samples, offset, count, nowMs);
   }
 
   playMadeUp(samples: Int16Array, offset: number, count: number, nowMs: number): void {
-    const playout = this.#playout;
-    if (!(playout instanceof LivePlayout)) return this.play(samples, offset, count, nowMs);
-    playout.pushMadeUp(bytesOf(samples), samples.byteOffset + offset * 2, count * 2);
+    this.#downlink.playMadeUp(samples, offset, count, nowMs);
   }
 
-  /** On the wheel, once a ptime: the next packet, of silence where nothing waits, so that timestamps, NAT bindings
-   *  and carriers see an unbroken stream. */
+  noteArrival(aheadMs: number, nowMs: number): void {
+    this.#downlink.noteArrival(aheadMs, nowMs);
+  }
+
+  /** On the wheel, once a ptime: the next packet. */
   send(nowMs: number): void {
-    if (this.#closed || this.#session === undefined) return;
-    if (this.#session.unanswered) return this.#sender.skip(this.#frameTicks);
-    if (!this.#sends) return this.#skipFrame(nowMs);
-    if (this.#sendDigit(nowMs)) return;
-    const { encoder } = this.#coders!;
-    const samples = this.#frameSamples;
-    const played = this.#playout?.take(pcm, samples, encoder.sampleRateHz, nowMs) ?? this.#silence(samples);
-    if (!played) this.#framesUnderrun++;
-    this.#digits.sound(pcm, samples, encoder.sampleRateHz);
-    if (this.#ears.length > 0) for (const ear of this.#ears) ear.play(pcm, 0, samples, nowMs);
-    const packet = this.#packet;
-    const payloadBytes = encoder.encode(pcm, 0, samples, packet, rtpHeaderBytes);
-    if (payloadBytes === 0) {
-      this.#reporting?.sent();
-      return this.#sender.skip(this.#frameTicks);
+    const session = this.#session;
+    if (this.#closed || session === undefined) return;
+    const downlink = this.#downlink;
+    if (session.unanswered) return downlink.wait();
+    if (!this.#sends) return downlink.skip(nowMs);
+    const bareBytes = downlink.write(session, nowMs);
+    if (bareBytes > 0) {
+      const { packet } = downlink;
+      const sizeBytes = this.#srtp === undefined ? bareBytes : this.#srtp.protect(packet, bareBytes);
+      const { port, address } = this.#source;
+      if (sizeBytes > 0) this.#socket!.send(packet, 0, sizeBytes, port, address);
     }
-    const { payloadTypeSend } = this.#session;
-    this.#sender.writeAudioHeader(packet, 0, payloadTypeSend, payloadBytes, this.#frameTicks, nowMs);
-    this.#sendPacket(rtpHeaderBytes + payloadBytes);
-    if (this.#reporting !== undefined) this.#reporting.sent();
-  }
-
-  /** An event takes the place of the frame; the audio of that time is not heard. */
-  #sendDigit(nowMs: number): boolean {
-    const payloadType = this.#session!.dtmfPayloadTypeSend;
-    if (payloadType === undefined) return false;
-    const packet = this.#packet;
-    const event = this.#digits.nextEvent(this.#sender.timestampNext, packet, rtpHeaderBytes);
-    if (event === undefined) return false;
-    this.#sender.writeEventHeader(packet, 0, payloadType, telephoneEventBytes, this.#frameTicks, event);
-    this.#sendPacket(rtpHeaderBytes + telephoneEventBytes);
-    this.#playout?.skip(this.#frameSamples, this.#coders!.encoder.sampleRateHz, nowMs);
-    return true;
-  }
-
-  #sendPacket(bareBytes: number): void {
-    const packet = this.#packet;
-    const sizeBytes = this.#srtp === undefined ? bareBytes : this.#srtp.protect(packet, bareBytes);
-    if (sizeBytes > 0) this.#socket!.send(packet, 0, sizeBytes, this.#source.port, this.#source.address);
+    downlink.sent();
   }
 
   /** Too late to be sent: the audio is given up, so that the call is not late for good. */
   skip(nowMs: number): void {
-    if (this.#session !== undefined) this.#skipFrame(nowMs);
-  }
-
-  #skipFrame(nowMs: number): void {
-    this.#sender.skip(this.#frameTicks);
-    this.#playout?.skip(this.#frameSamples, this.#coders!.encoder.sampleRateHz, nowMs);
-  }
-
-  #silence(samples: number): false {
-    pcm.fill(0, 0, samples);
-    return false;
+    if (this.#session !== undefined) this.#downlink.skip(nowMs);
   }
 
   /** Queues digits for the phone: as events where it takes them, else as their tones. */
@@ -328,24 +277,23 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   }
 
   mark(mark: number): void {
-    this.#reporting?.mark(mark);
+    this.#downlink.reporting?.mark(mark);
   }
 
   forgetMarks(): void {
-    this.#reporting?.forgetMarks();
+    this.#downlink.reporting?.forgetMarks();
   }
 
   watchDrained(): void {
-    this.#reporting?.watchDrained();
+    this.#downlink.reporting?.watchDrained();
   }
 
   pause(paused: boolean): void {
-    this.#reporting?.pause(paused);
+    this.#downlink.reporting?.pause(paused);
   }
 
   clear(): void {
-    this.#playout?.clear();
-    this.#coders?.encoder.reset();
+    this.#downlink.clear();
   }
 
   // ---- Session -----------------------------------------------------------------------------------------------
@@ -363,74 +311,28 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     const sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
     this.#sends = sends && session.unanswered !== true;
     this.#source.expect(session.remote, session.symmetric);
-    this.#rtcpPort = session.remoteRtcp.port;
+    this.#rtcpPath.use(session, this.#srtp);
     if (!watched) this.#watch.expect(nowMs);
     if (session.voipMetrics) this.#meter.bursts ??= new LossBurstMeter();
     if (!this.#receives) this.#uplink.pause();
-    this.#setFrame();
   }
 
-  #useCodec(session: CoderSession): void {
-    if (this.#coders?.serves(session, this.#sourceRateHz)) return;
-    const coders = new CoderPair(session, this.#sourceRateHz, this.#options.encoding);
-    this.#coders?.close();
-    this.#coders = coders;
-    this.#before.packetsLate += this.#jitterBuffer.packetsLate;
-    this.#jitterBuffer = new JitterBuffer({ payloadBytesMax: coders.receivedBytesMax });
-    if (coders.codec.rtpClockRateHz !== this.#rtpClockRateHz) this.#changeClock(coders.codec.rtpClockRateHz);
-    this.#uplink.use(coders);
-  }
-
-  #setFrame(): void {
-    const { codec, encoder } = this.#coders!;
-    this.ptimeMs = this.#coders!.ptimeMs(this.#session!.ptimeMs);
-    this.#frameSamples = (encoder.sampleRateHz * this.ptimeMs) / 1000;
-    this.#frameTicks = (codec.rtpClockRateHz * this.ptimeMs) / 1000;
-    this.#digits.use(codec.rtpClockRateHz, this.ptimeMs);
-    const payloadBytesMax = codec.payloadBytesMax * Math.ceil(this.ptimeMs / 20);
-    this.#packet = new Uint8Array(rtpHeaderBytes + payloadBytesMax + srtpGrowthBytesMax);
-    for (const ear of this.#ears) this.#plugEar(ear);
-  }
-
-  /** Same SSRC, sequence and counters, another unit of time. */
-  #changeClock(rtpClockRateHz: number): void {
-    this.#rtpClockRateHz = rtpClockRateHz;
-    const { ssrc, sequence, timestampNext, packetCount, octetCount } = this.#sender;
-    const first = packetCount === 0 ? sequence : sequence + 1;
-    this.#sender = new RtpSender({ ssrc, sequence: first, timestamp: timestampNext, rtpClockRateHz });
-    this.#sender.packetCount = packetCount;
-    this.#sender.octetCount = octetCount;
-    this.#before.packetsReceived += this.#reception.packetsReceived;
-    this.#before.packetsLost += this.#reception.packetsLost;
-    this.#before.packetsDuplicate += this.#reception.packetsDuplicate;
-    this.#reception = new Reception({ rtpClockRateHz });
-    this.#rtcp.replace(this.#sender, this.#reception);
+  #useCodec(session: RtpSession): void {
+    if (this.#coders?.serves(session, this.#sourceRateHz) !== true) {
+      const coders = new CoderPair(session, this.#sourceRateHz, this.#options.encoding);
+      this.#coders?.close();
+      this.#coders = coders;
+      this.#jitterBuffer.resize(coders.receivedBytesMax);
+      this.#reception.changeClock(coders.codec.rtpClockRateHz);
+      this.#uplink.use(coders);
+    }
+    this.#downlink.use(this.#coders!, session.ptimeMs);
+    this.#meter.use(session.codec, this.ptimeMs);
   }
 
   receiveRtcp(datagram: Uint8Array, address: string, port: number, nowMs: number): void {
-    const session = this.#session;
-    if (session === undefined || this.#closed) return;
-    const expected = this.#source.locked ? this.#source.address : session.remoteRtcp.address;
-    if (address !== expected) return this.#ignore();
-    const sizeBytes = this.#srtp === undefined ? datagram.length : this.#srtp.unprotectRtcp(datagram);
-    if (sizeBytes === 0) return;
-    try {
-      this.#rtcp.receive(datagram.subarray(0, sizeBytes), nowMs);
-    } catch {
-      return this.#ignore();
-    }
-    // Behind the NAT from which its RTP was learned, the peer's RTCP has another port than it knows.
-    if (this.#source.address !== session.remote.address) this.#rtcpPort = port;
-  }
-
-  #sendRtcp(plain: Uint8Array): void {
-    const session = this.#session;
-    const report = this.#srtp === undefined ? plain : this.#srtp.protectRtcp(plain);
-    if (session === undefined || report === undefined) return;
-    const learned = this.#source.address !== session.remote.address;
-    const address = learned ? this.#source.address : session.remoteRtcp.address;
-    if (session.rtcpMux) this.#socket?.send(report, 0, report.length, this.#source.port, address);
-    else this.#rtcpSocket?.send(report, 0, report.length, this.#rtcpPort, address);
+    if (this.#session === undefined || this.#closed) return;
+    if (!this.#rtcpPath.receive(datagram, address, port, nowMs)) this.#ignore();
   }
 
   // ---- Patch bay ---------------------------------------------------------------------------------------------
@@ -444,97 +346,48 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   }
 
   addEar(ear: AudioSink): void {
-    this.#ears = [...this.#ears, ear];
-    this.#plugEar(ear);
+    this.#downlink.addEar(ear);
   }
 
   removeEar(ear: AudioSink): void {
-    this.#ears = this.#ears.filter((other) => other !== ear);
-    ear.unplug();
-  }
-
-  #plugEar(ear: AudioSink): void {
-    const sampleRateHz = this.#coders?.encoder.sampleRateHz;
-    // A second: it gets each frame as it is sent.
-    if (sampleRateHz !== undefined) ear.plug({ sampleRateHz, queueBytesMax: sampleRateHz * 2 });
+    this.#downlink.removeEar(ear);
   }
 
   plug(format: AudioFormat): void {
-    this.unplug();
-    this.#playout = format.live === undefined ? new Playout(format) : new LivePlayout(format, format.live);
-    if (format.playout?.listener !== undefined && this.#playout instanceof Playout) {
-      this.#reporting = this.#playout;
-    }
+    this.#downlink.plug(format);
     this.#sourceRateHz = format.sampleRateHz;
-    if (this.#session === undefined) return;
-    this.#useCodec(this.#session);
-    this.#setFrame();
+    if (this.#session !== undefined) this.#useCodec(this.#session);
   }
 
   unplug(): void {
-    this.#reporting?.forgetMarks();
-    this.#reporting = undefined;
-    this.#playout = undefined;
+    this.#downlink.unplug();
   }
 
   get queuedMs(): number {
-    return this.#playout?.queuedMs ?? 0;
+    return this.#downlink.queuedMs;
   }
 
   get droppedMs(): number {
-    return this.#playout?.droppedMs ?? 0;
+    return this.#downlink.droppedMs;
   }
 
   get playedMs(): number {
-    return this.#reporting?.playedMs ?? 0;
+    return this.#downlink.reporting?.playedMs ?? 0;
   }
 
   get line(): LineFigures | undefined {
-    const quality = this.#meter.recent;
-    if (quality === undefined) return undefined;
-    const { lossIn, lossOut, jitterMs, rttMs, mos, codec } = quality;
-    return { lossUp: lossIn, lossDown: lossOut, jitterMs, rttMs, mos, codec };
+    return this.#meter.line;
   }
 
   // ---- The end -----------------------------------------------------------------------------------------------
 
-  #totals(): LegTotals {
-    return {
-      codec: this.#session?.codec ?? '',
-      ptimeMs: this.ptimeMs,
-      packetsReceived: this.#before.packetsReceived + this.#reception.packetsReceived,
-      packetsLost: this.#before.packetsLost + this.#reception.packetsLost,
-      packetsLate: this.#jitterBuffer.packetsLate,
-      packetsSent: this.#sender.packetCount,
-      packetsLostRemote: this.#rtcp.packetsLostRemote,
-      lossRemote: this.#rtcp.lossRemote,
-      jitterMs: this.#reception.jitterMs,
-      rttMs: this.#rtcp.rttMs,
-    };
-  }
-
-  #voipMetrics(): VoipMetrics | undefined {
-    return this.#meter.voipMetrics(this.#reception.ssrc, this.#totals());
-  }
-
   counters(): RtpCounters {
     return {
-      packetsReceived: this.#before.packetsReceived + this.#reception.packetsReceived,
+      ...this.#meter.counters(),
       bytesReceived: this.#bytesReceived,
-      packetsSent: this.#sender.packetCount,
-      bytesSent: this.#sender.octetCount,
-      packetsLost: this.#before.packetsLost + this.#reception.packetsLost,
-      packetsDuplicate: this.#before.packetsDuplicate + this.#reception.packetsDuplicate,
-      packetsLate: this.#before.packetsLate + this.#jitterBuffer.packetsLate,
       packetsIgnored: this.#packetsIgnored,
       packetsRefused: this.#srtp?.refused ?? 0,
-      jitterMs: this.#reception.jitterMs,
-      rttMs: this.#rtcp.rttMs,
-      packetsLostRemote: this.#rtcp.packetsLostRemote,
-      quality: this.#meter.recent,
-      qualityWhole: this.#meter.whole,
-      mosRemote: this.#rtcp.mosRemote,
-      framesUnderrun: this.#framesUnderrun,
+      framesUnderrun: this.#downlink.framesUnderrun,
     };
   }
 
@@ -543,10 +396,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     if (this.#closed) return;
     this.#closed = true;
     try {
-      if (this.#session !== undefined) this.#sendRtcp(this.#rtcp.bye(nowMs, this.#voipMetrics()));
+      this.#rtcpPath.bye(nowMs, this.#meter.voipMetrics());
     } finally {
       this.#socket?.close();
-      this.#rtcpSocket?.close();
+      this.#rtcpPath.close();
       this.#coders?.close();
     }
   }

@@ -44,9 +44,9 @@ export class JitterBuffer {
   /** How long a hole is waited for; a change counts from the next hole on. */
   delayMsMax: number;
   readonly #packetsHeldMax: number;
-  readonly #slots: Slot[] = [];
+  #slots: readonly Slot[] = [];
   /** For a packet too far ahead for the slots: everything before it is given up. */
-  readonly #beyond: Slot;
+  #beyond: Slot;
   /** 1 where a sequence number of the last 128 was delivered. */
   readonly #delivered = new Uint8Array(historyPackets);
   #started = false;
@@ -58,8 +58,15 @@ export class JitterBuffer {
   constructor({ delayMsMax = 60, packetsHeldMax = 12, payloadBytesMax = 1500 }: JitterBufferOptions = {}) {
     this.delayMsMax = delayMsMax;
     this.#packetsHeldMax = Math.min(packetsHeldMax, slots - 1);
-    for (let slot = 0; slot < slots; slot++) this.#slots.push(createSlot(payloadBytesMax));
+    this.#slots = createSlots(payloadBytesMax);
     this.#beyond = createSlot(payloadBytesMax);
+  }
+
+  /** For another codec: starts anew, with longer or shorter payloads. Its counts go on. */
+  resize(payloadBytesMax: number): void {
+    this.#slots = createSlots(payloadBytesMax);
+    this.#beyond = createSlot(payloadBytesMax);
+    this.#stop();
   }
 
   /** When `next` should be called at the latest, in `nowMs` time; Infinity where nothing waits. */
@@ -225,6 +232,10 @@ export class JitterBuffer {
     }
     this.#deadlineMs = earliestMs + this.delayMsMax;
   }
+}
+
+function createSlots(payloadBytesMax: number): Slot[] {
+  return Array.from({ length: slots }, () => createSlot(payloadBytesMax));
 }
 
 function createSlot(payloadBytesMax: number): Slot {

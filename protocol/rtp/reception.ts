@@ -31,9 +31,7 @@ export class Reception {
   ssrc: number | undefined = undefined;
   packetsDuplicate = 0;
 
-  /** Changes with the codec. */
-  rtpClockRateHz: number;
-
+  #rtpClockRateHz: number;
   readonly #tracker: SequenceTracker;
   readonly #history = new Int32Array(historyPackets);
   /** Totals of the sources before this one. */
@@ -50,8 +48,16 @@ export class Reception {
   #timed = false;
 
   constructor(options: { readonly rtpClockRateHz: number; readonly probationPackets?: number }) {
-    this.rtpClockRateHz = options.rtpClockRateHz;
+    this.#rtpClockRateHz = options.rtpClockRateHz;
     this.#tracker = new SequenceTracker(options);
+  }
+
+  /** Another codec of the same source: numbers and totals go on. */
+  changeClock(rtpClockRateHz: number): void {
+    if (rtpClockRateHz === this.#rtpClockRateHz) return;
+    this.#jitter *= rtpClockRateHz / this.#rtpClockRateHz;
+    this.#rtpClockRateHz = rtpClockRateHz;
+    this.#timed = false;
   }
 
   /** Takes every packet of the session, telephone-events too, as they share the sequence. `nowMs` is the arrival. */
@@ -96,7 +102,7 @@ export class Reception {
   }
 
   get jitterMs(): number {
-    return (this.#jitter * 1000) / this.rtpClockRateHz;
+    return (this.#jitter * 1000) / this.#rtpClockRateHz;
   }
 
   /** Report block about the source received now, and the start of the next interval; undefined where nothing came
@@ -149,8 +155,8 @@ export class Reception {
       const ticks = (timestamp - this.#timestampLast) | 0;
       // Packets of one telephone-event share its start as timestamp and say nothing about delay.
       if (ticks === 0) return;
-      const step = Math.abs(((nowMs - this.#arrivalMsLast) * this.rtpClockRateHz) / 1000 - ticks);
-      if (step * 1000 <= transitStepMsMax * this.rtpClockRateHz) this.#jitter += (step - this.#jitter) / 16;
+      const step = Math.abs(((nowMs - this.#arrivalMsLast) * this.#rtpClockRateHz) / 1000 - ticks);
+      if (step * 1000 <= transitStepMsMax * this.#rtpClockRateHz) this.#jitter += (step - this.#jitter) / 16;
     }
     this.#timed = true;
     this.#timestampLast = timestamp;

@@ -22,9 +22,7 @@ export class RtpSender implements RtpFields {
   packetCount = 0;
   octetCount = 0;
 
-  /** Changes with the codec; the timestamp goes on from where it is. */
-  rtpClockRateHz: number;
-
+  #rtpClockRateHz: number;
   #sequenceNext: number;
   #timestampNext: number;
   #talkspurt = true;
@@ -42,7 +40,15 @@ export class RtpSender implements RtpFields {
     this.timestamp = options.timestamp >>> 0;
     this.#sequenceNext = this.sequence;
     this.#timestampNext = this.timestamp;
-    this.rtpClockRateHz = options.rtpClockRateHz;
+    this.#rtpClockRateHz = options.rtpClockRateHz;
+  }
+
+  /** Another codec: sequence, timestamp and counts go on from where they are, and it begins with a marker. */
+  changeClock(rtpClockRateHz: number): void {
+    if (rtpClockRateHz === this.#rtpClockRateHz) return;
+    this.#rtpClockRateHz = rtpClockRateHz;
+    this.#talkspurt = true;
+    this.#sentMs = undefined;
   }
 
   /** RTP timestamp of the frame that is due now: what a telephone-event that starts now is stamped with. */
@@ -94,7 +100,7 @@ export class RtpSender implements RtpFields {
   /** For an SR made at `nowMs`; undefined before the first audio packet. */
   info(nowMs: number): SenderInfo | undefined {
     if (this.#sentMs === undefined) return undefined;
-    const ticksSince = Math.round(((nowMs - this.#sentMs) * this.rtpClockRateHz) / 1000);
+    const ticksSince = Math.round(((nowMs - this.#sentMs) * this.#rtpClockRateHz) / 1000);
     return {
       ssrc: this.ssrc,
       rtpTimestamp: (this.#timestampSent + ticksSince) >>> 0,
