@@ -13,7 +13,10 @@ import { BotError } from './bot-error.ts';
 /** The customer's side of the stream protocol, for bots in JavaScript and TypeScript: `callwire/bot`. */
 
 export { VoiceActivity, type VoiceActivityOptions } from '../../codecs/vad.ts';
+export { buildWav } from '../../codecs/wav.ts';
 export type { EventMessage } from '../../protocol/stream/message-schemas.ts';
+export { convertRate } from '../phone/rate-conversion.ts';
+export { loadWav, type Recording } from '../phone/wav-file.ts';
 export type { BotCall, BotCallState, ClearReport, MarkReport } from './bot-call.ts';
 export type { BotCallEnd, BotCallEventName, BotCallEvents, BotCallListener } from './bot-call-events.ts';
 export type { BotCallInfo } from './bot-connect.ts';
