@@ -25,6 +25,8 @@ export class MixerSeat implements AudioSource, AudioSink {
   readonly limiter = new Limiter();
   sinks: readonly AudioSink[] = [];
   #playout: Playout | LivePlayout | undefined;
+  /** The same, where its source wants to know what became of its audio. */
+  #reporting: Playout | undefined;
   #quietFrames = hangoverFrames;
 
   constructor(options: {
@@ -48,8 +50,11 @@ export class MixerSeat implements AudioSource, AudioSink {
     }
     const { frame } = this;
     playout.take(frame, frame.length, this.sampleRateHz, nowMs);
-    this.#quietFrames = isSilent(frame) ? this.#quietFrames + 1 : 0;
-    this.speaks = this.#quietFrames < hangoverFrames;
+    this.#reporting?.sent();
+    // Muted, it goes on in its time: what was said meanwhile is not heard later.
+    const silent = !this.mode.speaks || isSilent(frame);
+    this.#quietFrames = silent ? this.#quietFrames + 1 : 0;
+    this.speaks = this.mode.speaks && this.#quietFrames < hangoverFrames;
   }
 
   skip(nowMs: number): void {
@@ -59,11 +64,17 @@ export class MixerSeat implements AudioSource, AudioSink {
   // ---- What it says ------------------------------------------------------------------------------------------
 
   plug(format: AudioFormat): void {
-    this.#playout = format.live === undefined ? new Playout(format) : new LivePlayout(format, format.live);
+    this.unplug();
+    const { live } = format;
+    this.#playout = live === undefined ? new Playout(format) : new LivePlayout(format, live);
+    if (this.#playout instanceof Playout && format.playout?.listener !== undefined)
+      this.#reporting = this.#playout;
     this.#quietFrames = hangoverFrames;
   }
 
   unplug(): void {
+    this.#reporting?.forgetMarks();
+    this.#reporting = undefined;
     this.#playout = undefined;
   }
 
@@ -86,6 +97,26 @@ export class MixerSeat implements AudioSource, AudioSink {
 
   clear(): void {
     this.#playout?.clear();
+  }
+
+  mark(mark: number): void {
+    this.#reporting?.mark(mark);
+  }
+
+  forgetMarks(): void {
+    this.#reporting?.forgetMarks();
+  }
+
+  watchDrained(): void {
+    this.#reporting?.watchDrained();
+  }
+
+  pause(paused: boolean): void {
+    this.#reporting?.pause(paused);
+  }
+
+  get playedMs(): number {
+    return this.#reporting?.playedMs ?? 0;
   }
 
   get queuedMs(): number {

@@ -222,8 +222,8 @@ export class UnitDesk {
     const seat = this.#mixer(mixer)?.seatOf(member);
     const source = this.#source(member);
     if (seat === undefined || source === undefined) return;
-    if (mode.speaks) this.#bay.route(source, seat);
-    else this.#bay.unroute(source, seat);
+    seat.mode = mode;
+    this.#bay.route(source, seat);
     const sink = this.#endpoint(member);
     if (sink === undefined) return;
     if (mode.hears) this.#bay.house(seat, sink);

@@ -44,7 +44,7 @@ export async function openServer(
   const call = new MediaCall(pool, id);
   server.connected = (stream) => {
     stream.receivedText = (message) => {
-      if (message.command === 'connect') stream.send({ command: 'answer' });
+      if (message.command === 'connect') stream.send({ command: 'answer', extensions: ['mark'] });
     };
   };
   call.openStream({ sampleRateHz });

@@ -17,7 +17,7 @@ function hearing(people: readonly Person[], frequenciesHz: readonly number[] = t
 
 async function createConference() {
   const world = createMediaWorld({ link: { delayMs: 5, jitterMs: 15, seed: 3 } });
-  const people: readonly [Person, Person, Person] = [
+  const people: readonly [Person, Awaited<ReturnType<typeof openServer>>, Person] = [
     await openPhone(world, 'phone'),
     await openServer(world, 'bot', 16_000),
     await openServer(world, 'studio', 44_100),
@@ -117,5 +117,23 @@ describe('a conference', () => {
     await clock.advance(3000);
     expect([clock.timers, server.openStreams]).toEqual([0, 0]);
     expect((await pool.report()).workers[0]).toMatchObject({ endpoints: 0 });
+  });
+});
+
+describe('a server in a conference', () => {
+  it.each([true, false])('hears of its marks when their time has come, also muted: %s', async (speaks) => {
+    const { clock, people, room } = await createConference();
+    const bot = people[1];
+    bot.hush();
+    room.set(bot, { speaks, hears: true });
+    await clock.advance(200);
+    const { stream } = bot;
+    const told = stream.messages.length;
+    stream.sendBinary(new Uint8Array(16_000 * 2));
+    stream.send({ command: 'mark', name: 'said' });
+    await clock.advance(900);
+    expect(stream.messages.slice(told)).toEqual([]);
+    await clock.advance(200);
+    expect(stream.messages.slice(told)).toMatchObject([{ event: 'mark', name: 'said', status: 'played' }]);
   });
 });
