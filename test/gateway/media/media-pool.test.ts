@@ -48,6 +48,43 @@ async function until(done: () => boolean, limitMs = 10_000): Promise<void> {
 }
 
 describe('a pool of worker threads', () => {
+  it('plays to a phone and records it over real sockets, audio changing threads without a copy', async () => {
+    const pool = await startPool(1);
+    const phone = await RtpPeer.open(systemClock, systemNetwork);
+    closers.push(() => phone.close());
+    const call = new MediaCall(pool, 'call');
+    call.openRtp();
+    await until(() => call.event('rtpOpened') !== undefined);
+    phone.to = { address: '127.0.0.1', port: call.event('rtpOpened')!.port };
+    call.startRtp(phone);
+    const { group, rtpId } = call;
+    group.send({
+      type: 'openRecorder',
+      endpointId: 'rec',
+      left: rtpId,
+      layout: 'stereo',
+      sampleRateHz: 8000,
+    });
+    group.send({ type: 'openPlayer', endpointId: 'player', sampleRateHz: 16_000 });
+    group.send({ type: 'route', source: 'player', sink: rtpId });
+    const prompt = new Int16Array(8000).fill(9000);
+    const part = prompt.subarray(0, 4000);
+    group.send({ type: 'playAudio', endpointId: 'player', samples: part, last: false });
+    expect(prompt).toHaveLength(8000);
+    group.send({ type: 'playAudio', endpointId: 'player', samples: prompt, last: true });
+    expect(prompt).toHaveLength(0);
+    await until(() => call.event('playerDone') !== undefined);
+    expect(call.event('playerDone')).toMatchObject({ playedMs: 750, stopped: false });
+    expect(phone.heardPcm.filter((sample) => sample > 8500).length).toBeGreaterThan(5500);
+    group.send({ type: 'closeRecorder', endpointId: 'rec' });
+    await until(() => call.event('recorderClosed') !== undefined);
+    const recorded = call.all('recorded');
+    const loud = recorded.flatMap(({ samples }) => [...samples]).filter((sample) => sample > 8500).length;
+    expect(loud).toBeGreaterThan(5500);
+    const samples = recorded.reduce((sum, each) => sum + each.samples.length, 0);
+    expect(samples / 16).toBeCloseTo(call.event('recorderClosed')!.durationMs, 6);
+  });
+
   it.each(['auto', 'off'] as const)(
     'carries an echo call over real sockets, accelerator %s',
     async (accelerator) => {

@@ -108,3 +108,52 @@ describe('workers that run late', () => {
     expect(groups.overloaded).toBe(false);
   });
 });
+
+describe('players, conference rooms, recorders and taps', () => {
+  const opens: readonly MediaCommand[] = [
+    { type: 'openPlayer', endpointId: 'player', sampleRateHz: 8000 },
+    { type: 'openMixer', endpointId: 'mixer' },
+    { type: 'openRecorder', endpointId: 'recorder', left: 'a', layout: 'stereo', sampleRateHz: 8000 },
+    { type: 'openTap', endpointId: 'tap', left: 'a', sink: 'b', hears: 'left', sampleRateHz: 8000 },
+  ];
+
+  function openAll() {
+    const { groups, posted } = groupsOf(1);
+    const events: MediaEvent[] = [];
+    const group = groups.open((event) => events.push(event));
+    for (const command of opens) group.send(command);
+    return { groups, posted, events, group };
+  }
+
+  it('are reported closed when their worker dies, each once', () => {
+    const { groups, events } = openAll();
+    expect(groups.endpoints).toBe(4);
+    groups.lose(0);
+    groups.lose(0);
+    expect(events.map((event) => [event.type, 'endpointId' in event && event.endpointId])).toEqual([
+      ['playerDone', 'player'],
+      ['playerClosed', 'player'],
+      ['mixerClosed', 'mixer'],
+      ['recorderClosed', 'recorder'],
+      ['tapClosed', 'tap'],
+    ]);
+    expect(groups.endpoints).toBe(0);
+  });
+
+  it('are closed with their group, except those that are closed already', () => {
+    const { groups, posted, group } = openAll();
+    groups.receive(0, { type: 'mixerClosed', endpointId: 'mixer' });
+    group.release();
+    expect(posted.slice(4).map(({ command }) => command)).toEqual([
+      { type: 'closePlayer', endpointId: 'player' },
+      { type: 'closeRecorder', endpointId: 'recorder' },
+      { type: 'closeTap', endpointId: 'tap' },
+    ]);
+  });
+
+  it('have a place beside another group, on whichever worker that is', () => {
+    const { groups } = groupsOf(3);
+    const places = Array.from({ length: 5 }, () => groups.open(() => {}));
+    for (const place of places) expect(groups.open(() => {}, place).worker).toBe(place.worker);
+  });
+});
