@@ -112,7 +112,7 @@ export function fakeCallControl(): FakeCallControl {
       const out = callId === undefined ? [...room] : [...room].filter((member) => member === callId);
       for (const member of out) room.delete(member);
       if (room.size === 0) control.rooms.delete(place(applicationKey, id));
-      control.asked.push(['kick', id, ...out]);
+      if (out.length > 0) control.asked.push(['kick', id, ...out]);
       return out.length;
     },
     watch(listener) {
