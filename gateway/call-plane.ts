@@ -8,10 +8,12 @@ import { ControlEvents } from './calls/control-events.ts';
 import { diceOf, refusalCode } from './calls/end-reason.ts';
 import { LiveCallControl } from './calls/live-call-control.ts';
 import { CallRegistry } from './calls/registry.ts';
+import { StreamCircuits } from './calls/stream-circuits.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { GatewayError } from './errors.ts';
 import type { Log } from './log.ts';
+import type { StreamTls } from './media/media-messages.ts';
 import type { MediaPool } from './media/media-pool.ts';
 import type { Metrics } from './metrics.ts';
 import { createRecordings, type Recordings } from './recording/recordings.ts';
@@ -34,6 +36,8 @@ export interface CallPlaneOptions {
   readonly callbacks?: Callbacks | undefined;
   readonly audio?: AudioLibrary | undefined;
   readonly recordings?: Recordings | undefined;
+  /** Certificates towards stream servers; none where it is left out. */
+  readonly streamTls?: ((endpoint: string) => StreamTls | undefined) | undefined;
   /** The Call-ID of a dialog that belongs to a call. */
   named(callId: string, sipCallId: string): void;
 }
@@ -54,6 +58,7 @@ export class CallPlane {
     const counted = (code: string): void => metrics.counted(code);
     const { applications } = config;
     const guard = createEndpointGuard(config.stream.endpoints);
+    const secrets = new Map(applications.map(({ key, secret }) => [key, Buffer.from(secret, 'base64')]));
     this.#callbacks =
       options.callbacks ??
       createCallbacks({
@@ -94,6 +99,11 @@ export class CallPlane {
         symmetric: config.rtp.symmetric,
         srtp: config.rtp.srtp,
       },
+      streamAccess: {
+        circuits: circuitsOf(options),
+        secretOf: (key) => secrets.get(key),
+        tlsFor: options.streamTls ?? (() => undefined),
+      },
       streamLimits: {
         connectTimeoutMs: config.stream.connectTimeoutMs,
         answerTimeoutMs: config.stream.answerTimeoutMs,
@@ -131,6 +141,17 @@ export class CallPlane {
   async close(): Promise<void> {
     await Promise.all([this.#callbacks.close(), this.#recordings.close(), this.#audio.close()]);
   }
+}
+
+function circuitsOf({ clock, log, metrics }: CallPlaneOptions): StreamCircuits {
+  return new StreamCircuits({
+    clock,
+    changed: (endpoint, state, failures) => {
+      if (state === 'closed') return log.info({ endpoint }, 'stream endpoint works again');
+      metrics.counted('stream-circuit-open');
+      log.warn({ endpoint, failures }, 'stream endpoint is left alone for a while');
+    },
+  });
 }
 
 function handlersOf({ metrics, watching, named }: CallPlaneOptions): CallHandlers {

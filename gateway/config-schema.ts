@@ -369,6 +369,25 @@ const stream = Type.Object(
       },
       { default: {} },
     ),
+    tls: Type.Array(
+      Type.Object({
+        endpoints: formatted(
+          'endpoint-pattern',
+          'Endpoints that this is for, such as `wss://*.example.com`.',
+        ),
+        cert: Type.Optional(text('File with our certificate chain, PEM, for servers that ask who connects.')),
+        key: Type.Optional(text('File with its private key, PEM.')),
+        ca: Type.Optional(
+          text("File with the authorities that are believed, PEM, in place of the system's."),
+        ),
+      }),
+      {
+        maxItems: 100,
+        expected: 'a list of at most 100 {endpoints, cert, key, ca}',
+        default: [],
+        description: 'Certificates towards stream servers; the first entry that fits an endpoint counts.',
+      },
+    ),
   },
   { default: {} },
 );

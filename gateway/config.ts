@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { access, constants } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, relative, resolve } from 'node:path';
-import { checkSchema, pathText, type SchemaNode } from '../protocol/schema-check.ts';
+import { checkSchema, pathText, type SchemaNode, type SchemaPath } from '../protocol/schema-check.ts';
 import { findConfigWarnings, findContradictions } from './config-contradictions.ts';
 import { readEnvironment } from './config-environment.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
@@ -150,18 +150,24 @@ function withFiles(config: Config, directory: string): Config {
     const files = Object.entries(tls).filter(([name]) => (tlsFiles as readonly string[]).includes(name));
     return { ...tls, ...Object.fromEntries(files.map(([name, file]) => [name, resolve(directory, file)])) };
   };
-  const { sip, http, recording } = config;
+  const { sip, http, recording, stream } = config;
   return {
     ...config,
     recording: { ...recording, directory: resolve(directory, recording.directory) },
     sip: { ...sip, ...(sip.tls && { tls: absolute(sip.tls) }) },
     http: { ...http, ...(http.tls && { tls: absolute(http.tls) }) },
+    stream: { ...stream, tls: stream.tls.map(absolute) },
   };
 }
 
-async function missingFiles({ sip, http }: Config, layers: ConfigLayers): Promise<ConfigProblem[]> {
+async function missingFiles({ sip, http, stream }: Config, layers: ConfigLayers): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
-  for (const [part, tls] of Object.entries({ sip: sip.tls, http: http.tls })) {
+  const places: [SchemaPath, object | undefined][] = [
+    [['sip', 'tls'], sip.tls],
+    [['http', 'tls'], http.tls],
+    ...stream.tls.map((entry, index): [SchemaPath, object] => [['stream', 'tls', index], entry]),
+  ];
+  for (const [path, tls] of places) {
     for (const key of tlsFiles) {
       const name = (tls as { readonly [Key in typeof key]?: string } | undefined)?.[key];
       if (name === undefined) continue;
@@ -169,7 +175,7 @@ async function missingFiles({ sip, http }: Config, layers: ConfigLayers): Promis
         await access(name, constants.R_OK);
       } catch (error) {
         problems.push({
-          ...layers.sourceOf([part, 'tls', key]),
+          ...layers.sourceOf([...path, key]),
           found: `${JSON.stringify(name)} (${errorCode(error)})`,
           expected: 'a file that can be read',
           advice: undefined,

@@ -26,6 +26,7 @@ import type { UserAgent, UserAgentHandlers } from './signaling/session.ts';
 import type { TrunkView } from './signaling/trunks.ts';
 import { createUserAgent } from './signaling/user-agent.ts';
 import { SipPeers } from './sip-peers.ts';
+import { readStreamCertificates } from './stream-certificates.ts';
 
 // A program that runs the gateway inside itself imports this file, and needs a configuration to start one.
 export { type Config, ConfigError, type ConfigInput, defaultConfig, loadConfig } from './config.ts';
@@ -112,6 +113,7 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
       ...io,
       watching: io.watching,
       named: (callId, sipCallId) => trace.name(callId, sipCallId),
+      streamTls: await readStreamCertificates(config.stream.tls),
     });
     gateway = new RunningGateway(io, pool, plane, metrics, trace);
     await gateway.listen(config);

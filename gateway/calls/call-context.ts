@@ -18,6 +18,7 @@ import type { Call } from './call.ts';
 import type { ControlEvent } from './call-control.ts';
 import type { Conferences } from './conferences.ts';
 import type { LegDigit, SipLegSettings } from './sip-leg.ts';
+import type { StreamAccess } from './stream-access.ts';
 
 /** What surrounds a call: who it is for, what it works with, who hears of it. */
 
@@ -58,6 +59,7 @@ export interface CallContext {
   readonly pool: MediaPool;
   readonly sip: SipLegSettings;
   readonly streamLimits: StreamLimits;
+  readonly streamAccess: StreamAccess;
   /** Of calls that no application owns. */
   readonly applicationKey: string;
   readonly callbacks: Callbacks;

@@ -25,6 +25,7 @@ import type { Leg } from './leg.ts';
 import { PhoneLine } from './phone-line.ts';
 import { refusalOf } from './session-ends.ts';
 import type { StreamLeg } from './stream-leg.ts';
+import { transferEvent } from './stream-requests.ts';
 
 const maxDurationSecondsDefault = 14_400;
 
@@ -245,6 +246,7 @@ export class Call {
     this.log.info({}, 'transfer begun');
     const outcome = await phone.refer(target, options);
     this.log.info({ ...outcome }, 'transfer settled');
+    this.stream?.tell(transferEvent(outcome));
     if (outcome.outcome === 'succeeded') this.guard(() => this.end('transferred'));
     return outcome;
   }

@@ -115,6 +115,12 @@ export class SipLeg implements Leg {
     if (session?.offer !== undefined) this.#negotiation.takeOffer(session.offer);
   }
 
+  /** Host of the far side, for a URI at its place. */
+  get peerHost(): string {
+    const { peer } = this.#addresses;
+    return peer.includes(':') ? `[${peer}]` : peer;
+  }
+
   get codec(): string | undefined {
     return this.#negotiation.agreed?.codec.name;
   }

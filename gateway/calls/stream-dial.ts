@@ -3,7 +3,12 @@ import type { Timer } from '../clock.ts';
 import { approveEndpoints } from '../routing/router.ts';
 import type { Call } from './call.ts';
 import type { EndReason } from './end-reason.ts';
+import { streamConnectOf, streamDiallingOf } from './stream-access.ts';
+import type { StreamDialling } from './stream-dialling.ts';
 import { StreamLeg } from './stream-leg.ts';
+import { obeyStream } from './stream-requests.ts';
+import { StreamResumption } from './stream-resumption.ts';
+import { StreamTaps } from './stream-taps.ts';
 
 /** Longer than any worker takes to answer: only one that hangs or died unnoticed runs into it. */
 const workerMarginMs = 2_000;
@@ -17,15 +22,17 @@ export interface StreamDialHandlers {
   ended(reason: EndReason, detail?: string): void;
 }
 
-/** Connects a call to a stream server: its endpoint, then the fallback endpoints while none can be reached. */
+/** Connects a call to a stream server: its endpoint, then the fallback endpoints while none can be reached; again where
+ *  the connection is lost and `resumeSeconds` says so. Beside it the servers that only listen. */
 export class StreamDial {
   readonly #call: Call;
   readonly #action: ConnectStream;
   readonly #handlers: StreamDialHandlers;
-  readonly #endpoints: readonly string[];
-  /** Approved literal addresses, one an endpoint; undefined where the endpoint is trusted. */
-  #addresses: readonly (string | undefined)[] = [];
-  #attempts = 0;
+  readonly #taps: StreamTaps;
+  readonly #resumeMs: number;
+  #tapAddresses: readonly (string | undefined)[] = [];
+  #dialling: StreamDialling;
+  #resumption: StreamResumption | undefined;
   #leg: StreamLeg | undefined;
   #deadline: Timer | undefined;
   #stopped = false;
@@ -34,7 +41,9 @@ export class StreamDial {
     this.#call = call;
     this.#action = action;
     this.#handlers = handlers;
-    this.#endpoints = [action.destination.endpoint, ...action.streamingOptions.fallbackEndpoints];
+    this.#taps = new StreamTaps(call, action);
+    this.#resumeMs = (action.streamingOptions.resumeSeconds ?? 0) * 1000;
+    this.#dialling = streamDiallingOf(call, action, []);
   }
 
   get leg(): StreamLeg | undefined {
@@ -43,46 +52,93 @@ export class StreamDial {
 
   start(): void {
     // Without a turn of the event loop where there is nothing to wait for.
-    if (this.#call.owner.trusted) this.#open();
+    if (this.#call.owner.trusted) this.#openNext();
     else this.#call.background(this.#approve());
+  }
+
+  /** Another leg is the call's now. */
+  rejoin(): void {
+    this.#taps.rejoin();
   }
 
   /** Closes what is open, with the close code of the reason. Idempotent. */
   stop(reason: EndReason): void {
     this.#stopped = true;
     this.#deadline?.cancel();
+    this.#resumption?.stop();
+    this.#dialling.release();
     this.#leg?.end(reason);
+    this.#taps.stop(reason);
   }
 
   async #approve(): Promise<void> {
-    const approval = await approveEndpoints(this.#endpoints, this.#call.context.guard);
+    const { destination, streamingOptions } = this.#action;
+    const { fallbackEndpoints, tap = [] } = streamingOptions;
+    const endpoints = [destination.endpoint, ...fallbackEndpoints];
+    const listeners = tap.map(({ endpoint }) => endpoint);
+    const approval = await approveEndpoints([...endpoints, ...listeners], this.#call.context.guard);
     if (this.#stopped) return;
     if (!approval.approved) return this.#handlers.ended('endpointRefused', approval.message);
-    this.#addresses = approval.addresses;
-    this.#open();
+    this.#dialling = streamDiallingOf(
+      this.#call,
+      this.#action,
+      approval.addresses.slice(0, endpoints.length),
+    );
+    this.#tapAddresses = approval.addresses.slice(endpoints.length);
+    this.#openNext();
   }
 
-  #open(): void {
+  /** `failure` of the one before. */
+  #openNext(failure?: { readonly reason: EndReason; readonly detail: string | undefined }): void {
+    const next = this.#dialling.next();
+    if (next === undefined) {
+      const { reason, detail } = failure ?? { reason: 'unreachable', detail: 'left alone after failures' };
+      return this.#handlers.ended(reason, detail);
+    }
+    if (failure !== undefined) {
+      this.#call.log.warn({ ...failure, next: next.endpoint }, 'stream server unreachable, trying the next');
+    }
+    const { context } = this.#call;
+    const leg = this.#createLeg(next.endpoint);
+    const { frameMs, dialect, maxBufferMs, prebufferMs } = this.#action.streamingOptions;
+    leg.open({
+      ...next.target,
+      dialect,
+      connect: streamConnectOf(this.#call, this.#action),
+      frameMs,
+      playout: { maxBufferMs, prebufferMs },
+      resumeMs: this.#resumeMs,
+      limits: context.streamLimits,
+    });
+    this.#limit(context.streamLimits.connectTimeoutMs, 'connect');
+    this.#handlers.opened(leg);
+  }
+
+  #createLeg(endpoint: string): StreamLeg {
     const call = this.#call;
-    const { context, party } = call;
-    const { streamingOptions, callHeaders, authorization } = this.#action;
-    const { sampleRate: sampleRateHz, frameMs, dialect } = streamingOptions;
-    const attempt = this.#attempts++;
-    const endpoint = this.#endpoints[attempt]!;
+    const { context } = call;
     const endpointId = call.media.name('stream');
     const leg: StreamLeg = new StreamLeg({
       endpointId,
       endpoint,
-      sampleRateHz,
+      sampleRateHz: this.#action.streamingOptions.sampleRate,
       media: call.media.group(),
       handlers: {
         connected: () => {
+          this.#dialling.connected();
           this.#limit(context.streamLimits.answerTimeoutMs, 'answer');
           this.#handlers.connected();
         },
         answered: () => {
           this.#deadline?.cancel();
           this.#handlers.answered(leg);
+          if (!this.#stopped) this.#taps.open(this.#tapAddresses);
+        },
+        asked: (request) => obeyStream(call, leg, request),
+        lost: (reason, detail) => this.#lost(leg, reason, detail),
+        resumed: (gapMs) => {
+          this.#resumption?.resumed();
+          call.log.info({ endpoint: leg.endpoint, gapMs }, 'stream resumed');
         },
         ended: (reason, detail) => this.#ended(reason, detail),
         closed: () => call.media.closed(endpointId),
@@ -92,35 +148,30 @@ export class StreamDial {
     this.#leg = leg;
     call.stream = leg;
     call.media.opened(endpointId, (event) => leg.receiveMedia(event));
-    leg.open({
-      dialect,
-      connect: {
-        callId: call.callId,
-        applicationKey: call.owner.applicationKey,
-        sampleRateHz,
-        callHeaders,
-        from: party.from,
-        to: party.to,
-        direction: call.direction,
-        sipHeaders: party.sipHeaders,
-      },
-      frameMs,
-      headers: authorization === undefined ? {} : { Authorization: authorization },
-      address: this.#addresses[attempt],
-      limits: context.streamLimits,
+    return leg;
+  }
+
+  #lost(leg: StreamLeg, reason: EndReason, detail: string | undefined): void {
+    if (this.#stopped) return;
+    this.#resumption ??= new StreamResumption({
+      clock: this.#call.context.clock,
+      leg,
+      dialling: this.#dialling,
+      resumeMs: this.#resumeMs,
+      gaveUp: (why, what) => this.#call.guard(() => this.#handlers.ended(why, what)),
     });
-    this.#limit(context.streamLimits.connectTimeoutMs, 'connect');
-    this.#handlers.opened(leg);
+    if (!this.#resumption.going) {
+      this.#call.log.warn({ endpoint: leg.endpoint, reason, detail }, 'stream lost, trying again');
+    }
+    this.#resumption.lost(reason);
   }
 
   #ended(reason: EndReason, detail?: string): void {
     if (this.#stopped) return;
     this.#deadline?.cancel();
-    const reachable = reason !== 'unreachable' && reason !== 'connectTimeout';
-    if (reachable || this.#attempts >= this.#endpoints.length) return this.#handlers.ended(reason, detail);
-    const endpoint = this.#endpoints[this.#attempts - 1];
-    this.#call.log.warn({ endpoint, reason, detail }, 'stream server unreachable, trying the next');
-    this.#open();
+    this.#resumption?.stop();
+    if (this.#dialling.ended(reason)) this.#openNext({ reason, detail });
+    else this.#handlers.ended(reason, detail);
   }
 
   /** The worker's own limits for the stream are shorter: one that runs into this is late even for those. */

@@ -4,6 +4,7 @@ import type { Call } from '../call.ts';
 import { DurationLimit } from '../duration-limit.ts';
 import type { EndReason } from '../end-reason.ts';
 import type { Leg } from '../leg.ts';
+import type { LegDigit } from '../sip-leg.ts';
 import { StreamDial } from '../stream-dial.ts';
 
 /** `connectStream`: the call talks to a stream server, which decides whether a phone that has not been answered is. */
@@ -45,6 +46,15 @@ export class StreamConnection implements Activity {
     const stream = this.#dial.leg;
     if (leg === undefined || stream === undefined) return;
     media.send({ type: 'bridge', a: leg.endpointId, b: stream.endpointId });
+    this.#dial.rejoin();
+  }
+
+  digit(digit: LegDigit): void {
+    this.#dial.leg?.tell({ event: 'dtmf', ...digit });
+  }
+
+  held(held: boolean): void {
+    this.#dial.leg?.tell({ event: held ? 'hold' : 'resume' });
   }
 
   #connected(): void {
