@@ -18,7 +18,7 @@ export type Wanted =
   | { readonly kind: 'user'; readonly username: string };
 
 export interface CallerId {
-  /** A number or a name, a SIP URI, or `private`. */
+  /** A number or a name, a SIP URI, `private`, or nothing. */
   readonly cli: string;
   readonly callHeaders: readonly { readonly key: string; readonly value: string }[];
 }
@@ -44,6 +44,9 @@ export interface DestinationsOptions {
   /** Ways to a phone that registered with us, the preferred first. */
   lookup(username: string): readonly RegisteredContact[];
 }
+
+/** Who calls where nobody is named. */
+const nameless = 'callwire';
 
 /** Where calls of ours go: any SIP address, numbers through the trunks, phones that registered with us. */
 export class Destinations {
@@ -125,7 +128,8 @@ export class Destinations {
     };
   }
 
-  #caller({ cli, callHeaders }: CallerId, host: string): Pick<Placement, 'from' | 'headers'> {
+  #caller({ cli: shown, callHeaders }: CallerId, host: string): Pick<Placement, 'from' | 'headers'> {
+    const cli = shown === '' ? nameless : shown;
     const headers: SipHeader[] = callHeaders.map(({ key, value }) => ({
       name: /^x-/i.test(key) ? key : `X-${key}`,
       value,

@@ -25,8 +25,10 @@ export class CalleePhone {
     this.rtp = rtp;
   }
 
-  static async open(world: CallWorld, seed = 31): Promise<CalleePhone> {
-    const agent = await createAgent(world, { seed });
+  /** `port`: in the network of the test, 0 for any. */
+  static async open(world: CallWorld, seed = 31, port = 0): Promise<CalleePhone> {
+    const listen = [{ protocol: 'udp', address: '127.0.0.1', port }] as const;
+    const agent = await createAgent(world, { seed, listen });
     const phone = new CalleePhone(world, agent, await RtpPeer.open(world.clock, world.network));
     agent.on.invited = (session) => phone.#invited(session);
     return phone;

@@ -50,6 +50,7 @@ export async function openControl(options: Parameters<typeof CallWorld.open>[0] 
           };
         },
         close: async () => {},
+        counters: () => ({}) as never,
       },
     };
   };
@@ -92,8 +93,8 @@ export async function caller(control: ControlWorld, seed = 5): Promise<BarePhone
   return phone;
 }
 
-export async function callee(control: ControlWorld, seed = 31): Promise<CalleePhone> {
-  const phone = await CalleePhone.open(control.world, seed);
+export async function callee(control: ControlWorld, seed = 31, port = 0): Promise<CalleePhone> {
+  const phone = await CalleePhone.open(control.world, seed, port);
   control.phones.push(phone.rtp);
   return phone;
 }
