@@ -3,55 +3,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { WebSocket } from 'ws';
 import { toneLevel } from '../../../codecs/goertzel.ts';
 import { parseWav } from '../../../codecs/wav.ts';
 import { type Bot, type BotEvent, type BotOptions, startBot } from '../../../gateway/bots/bot.ts';
 import { saveWav } from '../../../gateway/phone/wav-file.ts';
-
-/** The gateway's side of the protocol, by hand. */
-class Caller {
-  readonly texts: string[] = [];
-  readonly binary: Buffer[] = [];
-  readonly closed: Promise<{ code: number; reason: string }>;
-  readonly socket: WebSocket;
-  #changed = () => {};
-
-  constructor(url: string) {
-    this.socket = new WebSocket(url, { perMessageDeflate: false });
-    this.socket.on('message', (data: Buffer, isBinary) => {
-      if (isBinary) this.binary.push(data);
-      else this.texts.push(data.toString());
-      this.#changed();
-    });
-    this.socket.on('error', () => {});
-    this.closed = new Promise((resolve) => {
-      this.socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
-    });
-  }
-
-  async opened(): Promise<this> {
-    await new Promise((resolve) => this.socket.once('open', resolve));
-    return this;
-  }
-
-  async until(done: () => boolean): Promise<void> {
-    while (!done()) {
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve;
-      });
-    }
-  }
-
-  get audio(): Int16Array {
-    const bytes = Uint8Array.from(Buffer.concat(this.binary));
-    return new Int16Array(bytes.buffer, 0, bytes.length >> 1);
-  }
-
-  connect(sampleRate?: number): void {
-    this.socket.send(JSON.stringify({ command: 'connect', callId: 'c1', from: 'a', to: 'b', sampleRate }));
-  }
-}
+import { Caller } from './caller.ts';
 
 const bots: Bot[] = [];
 const directories: string[] = [];
