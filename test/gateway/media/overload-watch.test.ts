@@ -21,36 +21,48 @@ function run(seconds: readonly Second[]): (readonly [second: number, overloaded:
 }
 
 describe('a worker that runs late', () => {
+  const warm: Second[] = [[0], [0], [0], [0], [0]];
+
   it.each<[string, Second[], (readonly [number, boolean])[]]>([
-    ['in time', [[0], [0], [0], [0], [5], [5], [5]], []],
-    ['late for three seconds', [[0], [6], [6], [6], [6]], [[4, true]]],
-    ['late for two, and again for two', [[6], [6], [0], [6], [6], [0]], []],
-    ['stalled once for 200 ms', [[0], [100], [0], [0], [0]], []],
+    ['in time', [...warm, [0], [5], [5], [5], [5], [5], [5], [5]], []],
+    ['late for six seconds', [...warm, [6], [6], [6], [6], [6], [6], [6]], [[11, true]]],
+    ['far too late for three', [...warm, [101], [101], [101]], [[8, true]]],
+    [
+      'late for five, and again for five',
+      [...warm, [6], [6], [6], [6], [6], [0], [6], [6], [6], [6], [6]],
+      [],
+    ],
+    ['stalled twice for 200 ms', [...warm, [100], [0], [0], [100], [0]], []],
+    [
+      'cold: late in its first five seconds with calls',
+      [[200], [200], [200], [100], [100], [6], [0], [0]],
+      [],
+    ],
+    [
+      'cold after it stood idle',
+      [[0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [200], [200], [200], [0]],
+      [],
+    ],
     [
       'in time again',
-      [[6], [6], [6], [6], [0], [0], [0]],
+      [...warm, [101], [101], [101], [6], [0], [0], [0]],
       [
-        [3, true],
-        [6, false],
+        [8, true],
+        [11, false],
       ],
     ],
-    ['a little late still', [[6], [6], [6], [3], [3], [3], [3]], [[3, true]]],
+    ['a little late still', [...warm, [101], [101], [101], [3], [3], [3], [3]], [[8, true]]],
     [
       'late with a handful of legs',
-      [
-        [500, 9],
-        [500, 9],
-        [500, 9],
-        [500, 9],
-      ],
+      [...warm, [500, 9], [500, 9], [500, 9], [500, 9], [500, 9], [500, 9]],
       [],
     ],
     [
       'late until most of its legs are gone',
-      [[6], [6], [6], [6, 9], [6, 9]],
+      [...warm, [101], [101], [101], [6, 9], [6, 9]],
       [
-        [3, true],
-        [5, false],
+        [8, true],
+        [10, false],
       ],
     ],
   ])('%s', (_name, seconds, said) => {
