@@ -3,6 +3,7 @@ import { opcodes } from '../../protocol/stream/frames.ts';
 import { streamExtensions, streamSampleRatesHz } from '../../protocol/stream/messages.ts';
 import type { Clock } from '../clock.ts';
 import { type CallWish, ConformanceCall, type ConformanceTiming, connectText } from './conformance-call.ts';
+import { openConformanceClient } from './conformance-client.ts';
 
 /** The calls that are placed to a server under test, one scenario after the other; the rules judge what came of them. */
 
@@ -131,8 +132,8 @@ export const scenarios: Readonly<Record<ScenarioName, (stage: Stage) => Promise<
     const { timing, clock, url } = stage;
     const early = await ConformanceCall.place(url, {}, timing, clock);
     await early.hangUp(4005, 'CANCEL');
-    const mute = await ConformanceCall.place(url, { text: ' ' }, timing, clock);
-    mute.client?.destroy();
+    const mute = await openConformanceClient(url, clock, timing.replyMs);
+    if (mute.accepted) mute.client.destroy();
     const lost = await ConformanceCall.place(url, {}, timing, clock);
     await lost.awaitReply();
     await lost.talk(timing.settleMs);

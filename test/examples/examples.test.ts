@@ -5,6 +5,7 @@ import { toneLevel } from '../../codecs/goertzel.ts';
 import { createTone } from '../../codecs/tones.ts';
 import { systemClock } from '../../gateway/clock.ts';
 import { defaultConfig, routeFromFlag } from '../../gateway/config.ts';
+import { runConformance } from '../../gateway/conformance/conformance-run.ts';
 import { type Gateway, startGateway } from '../../gateway/gateway.ts';
 import { silentLog } from '../../gateway/log.ts';
 import { createInlineMediaPool } from '../../gateway/media/inline-media-pool.ts';
@@ -220,5 +221,18 @@ describe.concurrent('the examples, each a process of its own in a real call', ()
       });
       expect(model.headers.authorization).toBe('Bearer a key');
     }
+  });
+});
+
+describe('the examples', () => {
+  it('keep every rule of the protocol', async () => {
+    const timing = { talkMs: 60, settleMs: 30 };
+    const judged = Object.entries(examples).map(async ([name, example]) => {
+      const { results } = await runConformance({ url: await example.url(), timing });
+      return [name, results.filter(({ outcome }) => outcome === 'fail')];
+    });
+    expect(Object.fromEntries(await Promise.all(judged))).toEqual(
+      Object.fromEntries(Object.keys(examples).map((name) => [name, []])),
+    );
   });
 });
