@@ -12,8 +12,8 @@ const hears = { caller: 'left', callee: 'right', both: 'stereo' } as const;
 interface Tap {
   readonly options: TapOptions;
   readonly leg: StreamLeg;
-  /** What feeds the leg; undefined between two phones of the call. */
-  unit: EndpointId | undefined;
+  /** What feeds the leg, and whose call it hears there. */
+  unit: { readonly endpointId: EndpointId; readonly caller: EndpointId } | undefined;
 }
 
 /** The servers that only listen to a call, beside the one that talks. What becomes of them is no matter of the call's:
@@ -35,11 +35,13 @@ export class StreamTaps {
     this.rejoin();
   }
 
-  /** Another phone took the caller's place: it is heard from now on. */
+  /** Where another phone took the caller's place it is heard from now on. */
   rejoin(): void {
+    const caller = this.#call.leg?.endpointId;
     for (const tap of this.#taps) {
+      if (tap.unit?.caller === caller) continue;
       this.#closeUnit(tap);
-      this.#openUnit(tap);
+      if (caller !== undefined) this.#openUnit(tap, caller);
     }
   }
 
@@ -101,27 +103,25 @@ export class StreamTaps {
     });
   }
 
-  #openUnit(tap: Tap): void {
+  #openUnit(tap: Tap, caller: EndpointId): void {
     const call = this.#call;
-    const { leg: caller } = call;
-    if (caller === undefined) return;
-    const unit = call.media.name('listener');
-    tap.unit = unit;
-    call.media.opened(unit, (event) => {
-      if (event.type === 'tapClosed') call.media.closed(unit);
+    const endpointId = call.media.name('listener');
+    tap.unit = { endpointId, caller };
+    call.media.opened(endpointId, (event) => {
+      if (event.type === 'tapClosed') call.media.closed(endpointId);
     });
     call.media.send({
       type: 'openTap',
-      endpointId: unit,
+      endpointId,
       sink: tap.leg.endpointId,
       hears: hears[tap.options.channels],
       sampleRateHz: tap.leg.sampleRateHz,
-      left: caller.endpointId,
+      left: caller,
     });
   }
 
   #closeUnit(tap: Tap): void {
-    if (tap.unit !== undefined) this.#call.media.send({ type: 'closeTap', endpointId: tap.unit });
+    if (tap.unit !== undefined) this.#call.media.send({ type: 'closeTap', endpointId: tap.unit.endpointId });
     tap.unit = undefined;
   }
 }
