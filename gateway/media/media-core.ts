@@ -29,6 +29,8 @@ export interface MediaSettings {
   /** Of each RTP socket; default 20 KiB, which the system doubles: a second of G.711, a third of L16 at
    *  48 kHz. A worker that cannot keep up hears its callers so late: more would only keep audio that is too old. */
   readonly receiveBufferBytes?: number | undefined;
+  /** How long a worker may run its code over made-up calls before it takes real ones. Default 150; 0 = not at all. */
+  readonly warmUpMs?: number | undefined;
   /** Whether workers use plain system calls where they can. Default: `off`. */
   readonly accelerator?: 'auto' | 'off' | undefined;
 }

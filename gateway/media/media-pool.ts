@@ -75,6 +75,7 @@ class ThreadPool implements MediaPool {
     rtpTimeoutMs,
     encoding,
     receiveBufferBytes,
+    warmUpMs,
     accelerator,
   }: Parameters<typeof createMediaPool>[0]) {
     this.#log = log;
@@ -83,6 +84,7 @@ class ThreadPool implements MediaPool {
       rtpTimeoutMs,
       encoding,
       receiveBufferBytes,
+      warmUpMs,
       accelerator,
     }));
     this.#groups = new PoolGroups(workers, (worker, command) => this.#post(worker, command));

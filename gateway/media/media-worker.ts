@@ -8,6 +8,7 @@ import type { MediaCommand, MediaEvent } from './media-messages.ts';
 import { SleepLoop } from './sleep-loop.ts';
 import { openStreamSocket } from './stream-transports.ts';
 import { postMedia } from './unit-messages.ts';
+import { warmUp } from './warm-up.ts';
 
 /** What the pool says to a worker thread, and the thread to the pool. */
 export type ToWorker = MediaCommand | { readonly type: 'stop' };
@@ -15,6 +16,9 @@ export type FromWorker =
   | MediaEvent
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly endpointId: string; readonly error: Error };
+
+/** After that the compiler has seen most of what there is. */
+const warmUpMsDefault = 150;
 
 /** Streams get so long to close when the pool stops. */
 const stopLimitMs = 1000;
@@ -41,7 +45,9 @@ function run(port: NonNullable<typeof parentPort>, settings: MediaSettings): voi
     core.handle(message);
     loop.wake();
   });
-  say({ type: 'started' });
+  // Commands that come meanwhile are obeyed at once.
+  const started = () => say({ type: 'started' });
+  warmUp(systemClock, settings.warmUpMs ?? warmUpMsDefault).then(started, started);
 
   function stop(): void {
     core.close();

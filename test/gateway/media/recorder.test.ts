@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { CoreRig } from '../../../bench/core-rig.ts';
 import { pcmu } from '../../../codecs/g711.ts';
 import { toneLevel } from '../../../codecs/goertzel.ts';
+import { CoreRig } from '../../../gateway/media/core-rig.ts';
 import { createRandom } from '../../support/random.ts';
 
 const silence = new Uint8Array(160).fill(0xff);
@@ -70,7 +70,8 @@ async function runCall(
   while (rig.nowMs < endMs) {
     const nextMs = Math.min(endMs, saidMs, serverMs, arrivals[0]?.atMs ?? endMs);
     rig.advance(nextMs);
-    if (nextMs === arrivals[0]?.atMs) phone.say(arrivals.shift()!.payload, 160, random() * 100 < lossPercent);
+    if (nextMs === arrivals[0]?.atMs)
+      phone.say(arrivals.shift()!.payload, 160, { lost: random() * 100 < lossPercent });
     else if (nextMs === saidMs) {
       // In order, as from a jitter buffer further on: what matters here is when they come.
       const atMs = Math.max(arrivals.at(-1)?.atMs ?? 0, saidMs + 10 + random() * jitterMs);

@@ -1,12 +1,12 @@
-import type { Clock } from '../gateway/clock.ts';
-import { createMediaCore, type MediaCore } from '../gateway/media/media-core.ts';
-import type { MediaEvent, RtpSession } from '../gateway/media/media-messages.ts';
-import type { StreamSocketHandlers } from '../gateway/media/stream-socket.ts';
-import type { DatagramHandler } from '../gateway/network.ts';
-import { writeRtpHeader } from '../protocol/rtp/packet.ts';
+import { writeRtpHeader } from '../../protocol/rtp/packet.ts';
+import type { Clock } from '../clock.ts';
+import type { DatagramHandler } from '../network.ts';
+import { createMediaCore, type MediaCore } from './media-core.ts';
+import type { MediaEvent, RtpSession } from './media-messages.ts';
+import type { StreamSocketHandlers } from './stream-socket.ts';
 
-/** The core of a media worker with everything but sockets, on a clock that is turned by hand and at once: ten minutes
- *  of a call take a second. */
+/** The core of a media worker with everything but sockets, on a clock that is turned by hand: ten minutes of a call
+ *  take a second. For warming up, for measurements and for tests of long calls. */
 export class CoreRig {
   readonly core: MediaCore;
   readonly events: MediaEvent[] = [];
@@ -15,6 +15,7 @@ export class CoreRig {
   /** Of the phone that is being opened. */
   #opening: RigPhone | undefined;
   #openedStream: RigStream | undefined;
+  #openingId = '';
 
   constructor() {
     const never = { cancel: () => {} };
@@ -38,7 +39,7 @@ export class CoreRig {
         },
       },
       openStreamSocket: ({ audioSamples }, handlers) => {
-        const stream = new RigStream(handlers, audioSamples);
+        const stream = new RigStream(this.#openingId, handlers, audioSamples);
         this.#openedStream = stream;
         return stream;
       },
@@ -86,6 +87,7 @@ export class CoreRig {
 
   /** Answered at once. */
   openStream(endpointId: string, sampleRateHz: number): RigStream {
+    this.#openingId = endpointId;
     this.core.handle({
       type: 'openStream',
       endpointId,
@@ -127,14 +129,18 @@ export class RigPhone {
     this.port = port;
   }
 
-  /** A packet of `ticks`, the next in order; true as `lost` passes over it. */
-  say(payload: Uint8Array, ticks = payload.length, lost = false): void {
+  /** A packet of `ticks`, the next in order, or one that is lost. */
+  say(
+    payload: Uint8Array,
+    ticks = payload.length,
+    { lost = false, payloadType = 0 }: { readonly lost?: boolean; readonly payloadType?: number } = {},
+  ): void {
     const sequence = this.#sequence;
     const timestamp = this.#timestamp;
     this.#sequence = (sequence + 1) & 0xffff;
     this.#timestamp = (timestamp + ticks) >>> 0;
     if (lost) return;
-    const header = { payloadType: 0, sequence, timestamp, ssrc: this.port, marker: false };
+    const header = { payloadType, sequence, timestamp, ssrc: this.port, marker: false };
     writeRtpHeader(this.#packet, 0, header);
     this.#packet.set(payload, 12);
     this.receive(this.#packet.subarray(0, 12 + payload.length), '127.0.0.1', this.port);
@@ -142,13 +148,15 @@ export class RigPhone {
 }
 
 export class RigStream {
+  readonly id: string;
   readonly handlers: StreamSocketHandlers;
   readonly audio: Int16Array;
   /** A message to it, whose samples are in `audio`, which is reused. */
   received: (audio: Int16Array) => void = () => {};
   readonly congested = false;
 
-  constructor(handlers: StreamSocketHandlers, audioSamples: number) {
+  constructor(id: string, handlers: StreamSocketHandlers, audioSamples: number) {
+    this.id = id;
     this.handlers = handlers;
     this.audio = new Int16Array(audioSamples);
   }
