@@ -3,10 +3,7 @@
 //   npx callwire serve --route '*=ws://127.0.0.1:9000/'
 import { WebSocketServer } from 'ws';
 
-const bots = new WebSocketServer({
-  host: '127.0.0.1',
-  port: Number(process.argv[2] ?? process.env.PORT ?? 9000),
-});
+const bots = new WebSocketServer({ host: '127.0.0.1', port: Number(process.argv[2] ?? 9000) });
 
 bots.on('connection', (socket) => {
   socket.on('message', (data, isBinary) => {

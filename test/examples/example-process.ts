@@ -13,8 +13,8 @@ export class ExampleProcess {
   #errors = '';
   #rest = '';
 
-  constructor(file: string, env: NodeJS.ProcessEnv = {}) {
-    this.#child = spawn(process.execPath, [`examples/${file}`], {
+  constructor(file: string, env: NodeJS.ProcessEnv = {}, argv: readonly string[] = []) {
+    this.#child = spawn(process.execPath, [`examples/${file}`, ...argv], {
       cwd: root,
       env: { ...process.env, PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -38,8 +38,8 @@ let examples: Record<
 >;
 let gateway: Gateway;
 
-function start(file: string, env?: NodeJS.ProcessEnv): ExampleProcess {
-  const example = new ExampleProcess(file, env);
+function start(file: string, env?: NodeJS.ProcessEnv, argv?: readonly string[]): ExampleProcess {
+  const example = new ExampleProcess(file, env, argv);
   processes.push(example);
   return example;
 }
@@ -50,7 +50,7 @@ beforeAll(async () => {
   const command = `"${process.execPath}" -e "let n=0;process.stdin.on('data',d=>n+=d.length).on('end',()=>console.log('a WAV of',n>16000?'speech':n))"`;
   examples = {
     echo: start('echo.mjs'),
-    'echo-bot': start('echo-bot.mjs'),
+    'echo-bot': start('echo-bot.mjs', {}, ['0']),
     ivr: start('ivr.mjs'),
     'barge-in': start('barge-in.mjs'),
     transcriber: start('transcriber.mjs', { STT_COMMAND: command }),
