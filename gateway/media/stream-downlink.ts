@@ -101,8 +101,12 @@ export class StreamDownlink implements AudioSource {
     }
   }
 
-  /** Whole samples at a rate of their own, 16 bits little-endian. Throws `RangeError` for a rate that nobody knows. */
-  receiveAt(sampleRateHz: number, bytes: Uint8Array, nowMs: number): void {
+  /** Samples at a rate of their own, 16 bits little-endian, the last of them whole or not. Throws `RangeError` for a
+   *  rate that nobody knows. */
+  receiveAt(sampleRateHz: number, part: Uint8Array, nowMs: number): void {
+    const bytes =
+      this.#halfSample === undefined ? part : Buffer.concat([Uint8Array.of(this.#halfSample), part]);
+    this.#halfSample = bytes.length % 2 === 1 ? bytes[bytes.length - 1] : undefined;
     if (this.#converter?.fromHz !== sampleRateHz) {
       this.#converter = createResampler(sampleRateHz, this.#options.sampleRateHz);
     }

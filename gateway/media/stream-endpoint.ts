@@ -8,6 +8,7 @@ import {
   type StreamEvent,
   streamCloses,
   streamFrameMs,
+  streamSampleRatesHz,
 } from '../../protocol/stream/messages.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
@@ -268,8 +269,12 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   #receiveAudio(bytes: Uint8Array, sampleRateHz: number | undefined): void {
     const nowMs = this.#options.clock.nowMs();
-    if (sampleRateHz === undefined) this.#downlink.receive(bytes, 0, bytes.length, nowMs);
-    else this.#downlink.receiveAt(sampleRateHz, bytes, nowMs);
+    if (sampleRateHz === undefined) return this.#downlink.receive(bytes, 0, bytes.length, nowMs);
+    if (streamSampleRatesHz.some((known) => known === sampleRateHz)) {
+      return this.#downlink.receiveAt(sampleRateHz, bytes, nowMs);
+    }
+    const wanted = `the sample rate must be one of ${streamSampleRatesHz.join(', ')}`;
+    this.#conversation?.refuse('bad-field', `${wanted}, got ${sampleRateHz}`);
   }
 
   /** Whatever came before is not heard any more; marks in it are reported first. */
