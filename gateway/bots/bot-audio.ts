@@ -21,14 +21,12 @@ const farewellMs = 500;
 const toneLevelDbfs = -12;
 
 /** Reads `file` once for all calls. Rejects where it cannot be read or is no WAV. */
-export async function createBotAudio(
-  options: BotAudioOptions,
-): Promise<(call: BotCall) => void | Promise<void>> {
+export async function createBotAudio(options: BotAudioOptions): Promise<(call: BotCall) => unknown> {
   const { kind, toneHz = 1_000, clock = systemClock } = options;
   switch (kind) {
     case 'echo':
       return (call) => {
-        call.on('audio', (pcm) => void call.play(pcm)).answer();
+        call.on('audio', (pcm) => call.play(pcm)).answer();
       };
     case 'tone':
       return (call) => {

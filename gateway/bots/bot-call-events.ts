@@ -33,9 +33,8 @@ export interface BotCallEnd {
 }
 
 export type BotCallEventName = keyof BotCallEvents;
-export type BotCallListener<Name extends BotCallEventName> = (
-  ...args: BotCallEvents[Name]
-) => void | Promise<void>;
+/** What it returns means nothing, but a promise that rejects is an error of the bot. */
+export type BotCallListener<Name extends BotCallEventName> = (...args: BotCallEvents[Name]) => unknown;
 
 type AnyListener = (...args: unknown[]) => unknown;
 

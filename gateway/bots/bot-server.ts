@@ -27,7 +27,7 @@ export type { PcmChunk, PlayableAudio } from './outgoing-audio.ts';
 export interface BotServerOptions {
   /** Called with each call, which waits for `answer`, `busy` or `reject`, here or later (the gateway gives up after
    *  10 s). What it throws or rejects with goes to `onError` and ends the call. */
-  readonly onCall: (call: BotCall) => void | Promise<void>;
+  readonly onCall: (call: BotCall) => unknown;
   /** Where to listen; 0 lets the system choose. Left out with `server`. */
   readonly port?: number;
   /** Default 127.0.0.1: who is to be reached from elsewhere says so. */
@@ -243,7 +243,7 @@ class RunningBotServer implements BotServer {
   }
 }
 
-function callGuarded(run: () => void | Promise<void>, failed: (error: unknown) => void): void {
+function callGuarded(run: () => unknown, failed: (error: unknown) => void): void {
   try {
     Promise.resolve(run()).catch(failed);
   } catch (error) {
