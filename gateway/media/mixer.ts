@@ -7,7 +7,6 @@ import type { TimingWheel, WheelMember } from './timing-wheel.ts';
 const frameMs = 20;
 
 /** 20 ms at 96 kHz of the room without one member. Shared by all conferences of the thread. */
-const others = new Int32Array(1920);
 const heard = new Int16Array(1920);
 
 /** A conference room: every member hears the sum of all others at its own sample rate, whatever theirs are. It is on
@@ -86,10 +85,7 @@ export class Mixer implements WheelMember {
       seat.limiter.gain = bus.heardLimiter.gain;
       return seat.hear(bus.heard, nowMs);
     }
-    const { sum, frameSamples } = bus;
-    const { frame } = seat;
-    for (let i = 0; i < frameSamples; i++) others[i] = sum[i]! - frame[i]!;
-    seat.limiter.process(others, heard, frameSamples);
+    seat.limiter.processWithout(bus.sum, seat.frame, heard, bus.frameSamples);
     seat.hear(heard, nowMs);
   }
 
