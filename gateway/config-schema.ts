@@ -45,6 +45,10 @@ export const configFormats: Formats = {
     accepts: (text) => /^[^\p{C}]{1,128}$/u.test(text),
   },
   'sip-uri': { expected: 'a sip: or sips: URI', accepts: isSipUri },
+  'application-key': {
+    expected: '1 to 256 visible ASCII characters other than :',
+    accepts: (text) => /^[\x21-\x39\x3b-\x7e]{1,256}$/.test(text),
+  },
   base64: {
     expected: 'base64 of at least 8 bytes (make one with `openssl rand -base64 32`)',
     accepts: (text) =>
@@ -279,12 +283,16 @@ const rtp = Type.Object(
 
 const applications = Type.Array(
   Type.Object({
-    key: text('Name of the application.'),
+    key: formatted('application-key', 'Name of the application.'),
     secret: formatted('base64', 'Its secret, base64.', { secret: true }),
     callbackUrl: Type.Optional(
       formatted('http-url', 'Asked about incoming calls, and told of what happens.'),
     ),
     fallbackUrl: Type.Optional(formatted('http-url', 'Asked and told where the callbackUrl fails.')),
+    transfers: flag(
+      'Phones that the application called may have others called in their place (REFER).',
+      false,
+    ),
     callbackTimeoutMs: whole('Longest wait for the whole answer of a callback URL.', 100, 60_000, 5_000),
     outbound: Type.Object(
       {
@@ -323,6 +331,12 @@ const route = Type.Object({
     }),
   ),
   application: Type.Optional(text('In place of `action`: key of the application whose callbackUrl decides.')),
+  transfers: Type.Optional(
+    Type.Boolean({
+      description:
+        'A phone on the call may have somebody else called in its place (REFER). Without it only who runs the gateway inside a program decides about that.',
+    }),
+  ),
 });
 
 const callbacks = Type.Object(

@@ -30,6 +30,8 @@ export interface Metrics {
   udpFailed(code: string): void;
   /** INVITE received to 200 sent. */
   setupSeconds(seconds: number): void;
+  /** One POST to an application's server: `event` as in the message. */
+  callbackTried(event: string, outcome: 'taken' | 'failed', seconds: number): void;
   /** What the media workers report, in the order of their numbers. Call it just before `text()`.
    *  `calls[i]` is the number of calls placed on worker `i`. */
   workers(counters: readonly WorkerCounters[], calls?: readonly number[]): void;
@@ -118,6 +120,13 @@ export function createMetrics({ process = false, logLinesDropped }: MetricsOptio
     buckets: [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30],
     registers,
   });
+  const callbacks = new Histogram({
+    name: 'callwire_callback_seconds',
+    help: 'POSTs to applications, from the wait for a connection to the whole answer.',
+    labelNames: ['event', 'outcome'],
+    buckets: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60],
+    registers,
+  });
 
   return {
     contentType: registry.contentType,
@@ -138,6 +147,7 @@ export function createMetrics({ process = false, logLinesDropped }: MetricsOptio
     trunkRegistered: (trunk, registered) => trunks.set({ trunk }, registered ? 1 : 0),
     udpFailed: (code) => udpFailed(code),
     setupSeconds: (seconds) => setup.observe(seconds),
+    callbackTried: (event, outcome, seconds) => callbacks.observe({ event, outcome }, seconds),
     workers: (counters, placed) => totals.take(counters, placed),
     text: async () => `${await registry.metrics()}\n${totals.latenessText()}`,
   };

@@ -43,6 +43,8 @@ export interface CallbacksOptions {
   /** `callback-…` codes: `failed`, `timeout`, `invalid`, `refused`, `overload` a URL; `dropped`, `expired`,
    *  `undelivered` a message that was given up. */
   readonly counted: (code: string) => void;
+  /** Every POST that was tried, and how long it took. */
+  readonly tried?: (event: string, outcome: 'taken' | 'failed', seconds: number) => void;
   /** Longest last try at the end; default 1.5 s. */
   readonly closeMs?: number;
   /** Sends one request; default over the network. */
@@ -197,6 +199,19 @@ class ApplicationCallbacks {
 
   /** One POST, its wait for a connection included. */
   async #send(target: Target, message: CallbackQuestion | CallbackNews, id: string): Promise<PostAnswer> {
+    const { clock, tried } = this.#options;
+    const startedMs = clock.nowMs();
+    let outcome: 'taken' | 'failed' = 'failed';
+    try {
+      const answer = await this.#exchange(target, message, id);
+      if (answer.status >= 200 && answer.status < 300) outcome = 'taken';
+      return answer;
+    } finally {
+      tried?.(message.event, outcome, (clock.nowMs() - startedMs) / 1000);
+    }
+  }
+
+  async #exchange(target: Target, message: CallbackQuestion | CallbackNews, id: string): Promise<PostAnswer> {
     const { clock, guard } = this.#options;
     const { key, secret, callbackTimeoutMs } = this.#application;
     const startedMs = clock.nowMs();

@@ -24,11 +24,13 @@ export interface Admitted {
 }
 
 const sourcesMax = 10_000;
+/** Ten minutes of 800 requests a second. Only right ones are remembered, so that no stranger fills it. */
+const signaturesMax = 500_000;
 
 /** Everything that happens to a request before its route sees it: who asks, how often, what the body says. */
 export class HttpGate {
   readonly #options: GateOptions;
-  readonly #seen = new SeenSignatures();
+  readonly #seen = new SeenSignatures(signaturesMax);
   readonly #rate: RateLimit;
   readonly #pending = new WeakMap<FastifyRequest, Extract<Access, { allowed: 'signed' }>>();
   readonly #keys = new WeakMap<FastifyRequest, string>();

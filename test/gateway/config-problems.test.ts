@@ -81,6 +81,7 @@ describe('what is wrong in the file is named', () => {
     // Applications
     { yaml: 'applications: [{ key: a, secret: "hunter2!" }]', problems: ['callwire.yaml:1: applications[0].secret: found a secret of 8 characters, expected base64 of at least 8 bytes (make one with `openssl rand -base64 32`)'] },
     { yaml: 'applications:\n - { key: a, secret: c2VjcmV0LXNlY3JldA== }\n - { key: a, secret: c2VjcmV0LXNlY3JldA== }', problems: ['callwire.yaml:3: applications[1].key: found "a" again, expected each only once'] },
+    { yaml: application.replace('key: a', 'key: "a:b"'), problems: ['callwire.yaml:2: applications[0].key: found "a:b", expected 1 to 256 visible ASCII characters other than :'] },
     { yaml: `${application}   callbackTimeoutMs: 50`, problems: ['callwire.yaml:5: applications[0].callbackTimeoutMs: found 50, expected a whole number from 100 to 60000'] },
     { yaml: application.replace('callbackUrl', 'fallbackUrl'), problems: ['callwire.yaml:4: applications[0].fallbackUrl: found a fallbackUrl without callbackUrl, expected a callbackUrl beside it'] },
     { yaml: application.replace('http:', 'ftp:'), problems: ['callwire.yaml:4: applications[0].callbackUrl: found "ftp://127.0.0.1/", expected an http:// or https:// URL'] },

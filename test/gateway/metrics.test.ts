@@ -48,6 +48,16 @@ describe('the log', () => {
 });
 
 describe('metrics', () => {
+  test('time callbacks', async () => {
+    const metrics = createMetrics();
+    metrics.callbackTried('ice', 'taken', 0.03);
+    metrics.callbackTried('dice', 'failed', 5.1);
+    expect(await lines(metrics, 'callwire_callback_seconds_sum')).toEqual([
+      'callwire_callback_seconds_sum{event="ice",outcome="taken"} 0.03',
+      'callwire_callback_seconds_sum{event="dice",outcome="failed"} 5.1',
+    ]);
+  });
+
   test('count calls', async () => {
     const metrics = createMetrics();
     metrics.callStarted('inbound');

@@ -146,3 +146,46 @@ describe('an endpoint that somebody else named', () => {
 test.each(['', 'x', '1.2.3', '1', '0x7f.1', '::1%lo', 'bot.example'])('%j is no public address', (text) => {
   expect(isPublicAddress(text)).toBe(false);
 });
+
+describe('a web URL that somebody else named', () => {
+  const approveWeb = (url: string, allow: readonly string[] = []) =>
+    createEndpointGuard({ allow, denyPrivate: true, kind: 'web', resolve }).approve(url);
+
+  test.each([
+    'http://127.0.0.1/',
+    'http://0x7f.1/',
+    'http://017700000001/',
+    'http://2852039166/latest/meta-data',
+    'http://169.254.169.254/latest/meta-data',
+    'https://[::ffff:127.0.0.1]/',
+    'https://[::ffff:a9fe:a9fe]/',
+    'http://127.0.0.1./',
+    'http://localhost/',
+    'http://inside.example/',
+    'http://mixed.example/',
+  ])('is refused where it leads inside: %s', async (url) => {
+    expect(await approveWeb(url)).toMatchObject({ approved: false, code: 'endpoint-private' });
+    expect((await approveWeb(url, ['wss://*', 'ws://127.0.0.1:*', 'http://*', 'https://*'])).approved).toBe(
+      false,
+    );
+  });
+
+  test.each([
+    'ws://bot.example/',
+    'file:///etc/passwd',
+    'http://user:pw@bot.example/',
+    'gopher://bot.example/',
+    'http:/x',
+  ])('is refused where it is none: %s', async (url) => {
+    expect(await approveWeb(url)).toMatchObject({ approved: false, code: 'endpoint-malformed' });
+  });
+
+  test('is let through with patterns of its own kind alone', async () => {
+    expect((await approveWeb('https://bot.example/')).approved).toBe(true);
+    expect((await approveWeb('https://bot.example/', ['wss://other.example'])).approved).toBe(true);
+    expect(await approveWeb('https://bot.example/', ['https://other.example'])).toMatchObject({
+      code: 'endpoint-not-allowed',
+    });
+    expect((await approveWeb('http://127.0.0.1:9100/', ['http://127.0.0.1:*'])).approved).toBe(true);
+  });
+});
