@@ -7,7 +7,7 @@ import { CoreRig, type RigPhone } from '../gateway/media/core-rig.ts';
 
 const frameMs = 20;
 const rounds = 8;
-const secondsBefore = 20;
+const secondsBefore = 60;
 
 /** Runs one second of all its calls. */
 type Second = () => void;
@@ -71,9 +71,13 @@ async function conference(speakers: number, withStreams: boolean): Promise<Secon
   for (const [index, sampleRateHz] of rates.entries()) {
     const stream = rig.openStream(`${index}.stream`, sampleRateHz);
     join(stream.id, sampleRateHz);
-    // What it hears it says: three more voices.
-    const bytes = new Uint8Array(stream.audio.buffer);
-    stream.received = () => stream.say(bytes);
+    const said = new Uint8Array(
+      Int16Array.from(
+        stream.audio,
+        (_sample, i) => 3000 * Math.sin((i * 2 * Math.PI * 10) / stream.audio.length),
+      ).buffer,
+    );
+    stream.received = () => stream.say(said);
   }
   return secondOf(rig, phones, speakers);
 }
