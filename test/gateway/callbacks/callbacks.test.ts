@@ -1,12 +1,17 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { createCertificate } from '../../../bench/certificate.ts';
 import type { DiceMessage, IceMessage } from '../../../gateway/callbacks/callback-messages.ts';
 import { type Callbacks, createCallbacks } from '../../../gateway/callbacks/callbacks.ts';
+import type { PostAnswer, PostRequest } from '../../../gateway/callbacks/json-post.ts';
 import { systemClock } from '../../../gateway/clock.ts';
 import { type ConfigInput, defaultConfig } from '../../../gateway/config.ts';
 import { silentLog } from '../../../gateway/log.ts';
 import { createEndpointGuard } from '../../../gateway/routing/endpoint-guard.ts';
 import { checkSignature, parseAuthorization } from '../../../protocol/signing.ts';
 import { type CallbackServer, startCallbackServer } from '../../support/callback-server.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 const secret = 'c2VjcmV0LXNlY3JldA==';
 const hangup = { action: { name: 'hangup' } };
@@ -246,6 +251,57 @@ describe('a question', () => {
     const counts = (code: string) => counted.filter((each) => each === code).length;
     expect([counts('callback-overload'), counts('callback-timeout')]).toEqual([2, 5]);
   });
+});
+
+test('a thousand calls a minute whose application takes two seconds: all are answered, few at a time', async () => {
+  const clock = new FakeClock();
+  const config = defaultConfig({
+    applications: [{ key: 'app', secret, callbackUrl: 'http://127.0.0.1:1/' }],
+  });
+  let [atOnce, atOnceMax] = [0, 0];
+  const times: number[] = [];
+  const callbacks = createCallbacks({
+    applications: config.applications,
+    limits: config.callbacks,
+    clock,
+    log: silentLog,
+    guard: createEndpointGuard({ allow: [], denyPrivate: true, kind: 'web' }),
+    counted: (code) => expect(code).toBe('never'),
+    tried: (event, outcome, seconds) => {
+      expect([event, outcome]).toEqual(['ice', 'taken']);
+      times.push(seconds);
+    },
+    post: (_request: PostRequest) => {
+      atOnceMax = Math.max(atOnceMax, ++atOnce);
+      return new Promise<PostAnswer>((done) => {
+        clock.after(2_000, () => {
+          atOnce--;
+          done({ status: 200, body: Buffer.from(JSON.stringify(hangup)) });
+        });
+      });
+    },
+  });
+  const kinds: Promise<string>[] = [];
+  for (let i = 0; i < 1_000; i++) {
+    clock.after(i * 60, () => kinds.push(callbacks.ask('app', ice).then(({ kind }) => kind)));
+  }
+  await clock.advance(63_000);
+  expect(new Set(await Promise.all(kinds))).toEqual(new Set(['svaml']));
+  expect([kinds.length, atOnceMax, Math.max(...times)]).toEqual([1_000, 34, 2]);
+});
+
+test('a server whose certificate nobody vouches for is not believed', async () => {
+  const { cert, key } = createCertificate(Date.now());
+  const app = createServer({ cert, key }, (_request, response) => response.end(JSON.stringify(hangup)));
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+  open.push({ close: () => new Promise((resolve) => app.close(() => resolve())) });
+  const { port } = app.address() as AddressInfo;
+  const { callbacks, counted } = callbacksOf({ application: { callbackUrl: `https://127.0.0.1:${port}/` } });
+  expect(await callbacks.ask('app', ice)).toMatchObject({
+    kind: 'failed',
+    detail: expect.stringContaining('self-signed certificate'),
+  });
+  expect(counted).toEqual(['callback-failed']);
 });
 
 describe('news', () => {
