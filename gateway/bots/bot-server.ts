@@ -182,6 +182,7 @@ class RunningBotServer implements BotServer {
   #connected(socket: WebSocket): void {
     const { clock = systemClock } = this.#options;
     let call: BotCallSession | undefined;
+    let begun = false;
     // For `connect`, and where the bot refused for the gateway to close.
     const limit = clock.after(handshakeTimeoutMs, () => {
       if (call === undefined || call.state === 'refused') socket.close(1002, 'handshake timeout');
@@ -190,8 +191,11 @@ class RunningBotServer implements BotServer {
     socket.on('message', (data: RawData, isBinary: boolean) => {
       const bytes = data as Buffer;
       if (isBinary) call?.receiveAudio(bytes);
-      else if (call !== undefined) call.receiveText(bytes.toString());
-      else call = this.#begin(socket, bytes.toString());
+      else if (begun) call?.receiveText(bytes.toString());
+      else {
+        begun = true;
+        call = this.#begin(socket, bytes.toString());
+      }
     });
     // A broken frame closes the socket by itself; without a listener it would end the process.
     socket.on('error', () => {});

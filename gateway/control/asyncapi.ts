@@ -1,9 +1,10 @@
 import {
-  baseCommandNames,
+  commandExtensionOf,
   commandSchemas,
   connectSchema,
   eventSchemas,
 } from '../../protocol/stream/message-schemas.ts';
+import { extensionOf, streamCloses, streamExtensions } from '../../protocol/stream/messages.ts';
 
 /** The stream protocol as an AsyncAPI 3.0 document, made from the schemas of its messages. The application that it
  *  describes is the gateway: it *sends* what a customer's server receives. Plain JSON; every `$ref` is local. */
@@ -13,7 +14,8 @@ interface MessageEntry {
   readonly sentBy: 'gateway' | 'server';
   readonly schema: object;
   readonly summary: string;
-  readonly tag: 'base' | 'extension';
+  /** The extension that it belongs to; `base` where it needs none, `any` where any brings it. */
+  readonly tag: string;
   readonly examples: readonly object[];
 }
 
@@ -31,7 +33,7 @@ const connectExample = {
   to: 'sip:bot@example.com',
   direction: 'inbound',
   sipHeaders: { 'X-Ticket': 'INC-4815' },
-  extensions: ['mark', 'dtmf', 'flow', 'hold', 'stats', 'control'],
+  extensions: streamExtensions,
 };
 
 /** One a message at least; the tests check each against its schema. */
@@ -102,6 +104,7 @@ export function asyncApiDocument(): object {
             { $ref: `#/components/messages/${name}` },
           ]),
         ),
+        'x-close-codes': Object.values(streamCloses),
         bindings: { ws: { method: 'GET', bindingVersion: '0.1.0' } },
       },
     },
@@ -135,7 +138,7 @@ function messageEntries(): readonly MessageEntry[] {
       sentBy: 'server',
       schema,
       summary: descriptionOf(schema),
-      tag: baseCommandNames.some((base) => base === name) ? 'base' : 'extension',
+      tag: commandExtensionOf[name as keyof typeof commandExtensionOf] ?? 'base',
       examples: [examples[name as keyof typeof examples]],
     }),
   );
@@ -145,7 +148,7 @@ function messageEntries(): readonly MessageEntry[] {
       sentBy: 'gateway',
       schema,
       summary: descriptionOf(schema),
-      tag: 'extension',
+      tag: extensionOf[name as keyof typeof extensionOf] ?? 'any',
       examples: [examples[`${name}Event` as keyof typeof examples]],
     }),
   );
@@ -162,9 +165,14 @@ function messageOf({ name, summary, tag, examples: shown }: MessageEntry): objec
     summary,
     contentType: 'application/json',
     payload: { $ref: `#/components/schemas/${name}` },
-    tags: [{ name: tag }],
+    tags: [{ name: tag, description: tagDescription(tag) }],
     examples: shown.map((payload) => ({ payload })),
   };
+}
+
+function tagDescription(tag: string): string {
+  if (tag === 'base') return 'The base protocol: every gateway and every server.';
+  return tag === 'any' ? 'Comes with any extension.' : `The extension \`${tag}\`.`;
 }
 
 const audio = {
@@ -176,7 +184,7 @@ const audio = {
     'than real time; half a sample at the end is joined with the next message. Audio before `answer` is dropped.',
   contentType: 'application/octet-stream',
   payload: { type: 'string', format: 'binary' },
-  tags: [{ name: 'base' }],
+  tags: [{ name: 'base', description: tagDescription('base') }],
 };
 
 function operation(action: 'send' | 'receive', summary: string, messages: readonly MessageEntry[]): object {
