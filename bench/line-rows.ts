@@ -9,7 +9,7 @@ import { clickDbfs } from './tone-clicks.ts';
 type Row = Readonly<Record<string, string | number>>;
 
 /** The same numbers in each run (a linear congruential generator). */
-function seeded(seed: number): () => number {
+export function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;

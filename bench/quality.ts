@@ -1,191 +1,64 @@
-/** `npm run build && node dist/bench/quality.js [--json]`: what is lost of sound, and what that costs. */
+/** `npm run build && node dist/bench/quality.js [--json] [--packets N]`: what is lost of sound, what that costs, and
+ *  whether it is within its bounds. Takes a minute or two, exits with 1 where something is not. */
 
-import { readFileSync } from 'node:fs';
-import { codecs } from '../codecs/catalogue.ts';
-import type { Codec } from '../codecs/codec.ts';
-import { pcmu } from '../codecs/g711.ts';
-import { createOpusEncoder, opus } from '../codecs/opus.ts';
-import { opusAvailable } from '../codecs/opus-native.ts';
-import { createResampler, sampleRatesHz } from '../codecs/resampler.ts';
-import { ResamplerEngine, threadEngine } from '../codecs/resampler-engine.ts';
-import { createJavascriptKernel } from '../codecs/resampler-kernel.ts';
-import { mixDown, parseWav } from '../codecs/wav.ts';
-import { bestMicroseconds } from './best-time.ts';
+import { parseArgs } from 'node:util';
+import { mixDown } from '../codecs/wav.ts';
 import { digitRows, driftRows, lineRows } from './line-rows.ts';
-import { measureResampling } from './resampling-figures.ts';
+import { qualityChecks } from './quality-checks.ts';
 import {
-  align,
-  carry,
-  convertRate,
-  limitToTelephoneBand,
-  measureLoss,
-  measureRoundTrip,
-  snrDb,
-} from './speech-figures.ts';
-import { measureSrtp } from './srtp-figures.ts';
+  codecRows,
+  exactRows,
+  lossRows,
+  opusRows,
+  type Row,
+  randomRows,
+  resamplingRows,
+  roundTripRows,
+  speechWav,
+  srtpRows,
+} from './quality-rows.ts';
 
-type Row = Readonly<Record<string, string | number>>;
+const { json, packets } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    packets: { type: 'string', default: '1000000' },
+  },
+}).values;
 
-const speechWav = parseWav(readFileSync(new URL('../gateway/assets/speech.wav', import.meta.url)));
+const measures = {
+  resampling: resamplingRows,
+  codecs: codecRows,
+  opusComplexity: opusRows,
+  exact: exactRows,
+  roundTrip: roundTripRows,
+  loss: lossRows,
+  line: lineRows,
+  drift: driftRows,
+  digits: () => digitRows(mixDown(speechWav), speechWav.sampleRateHz),
+  srtp: srtpRows,
+  random: () => randomRows(Number(packets)),
+};
 
-/** What a phone sends of it: band-limited before its codec where the codec takes 8 kHz. */
-function speechAt(sampleRateHz: number): Int16Array {
-  const pcm = mixDown(speechWav);
-  const limited = sampleRateHz > 8000 ? pcm : limitToTelephoneBand(pcm, speechWav.sampleRateHz);
-  return convertRate(limited, speechWav.sampleRateHz, sampleRateHz);
+const all = Object.entries(measures);
+const sections = new Map<string, readonly Row[]>();
+for (const [index, [name, measure]] of all.entries()) {
+  console.error(`${index + 1} of ${all.length}: ${name}`);
+  const rows = measure();
+  sections.set(name, rows);
+  if (!json) printTable(rows);
 }
 
-function resamplingRows(): Row[] {
-  const javascript = new ResamplerEngine(createJavascriptKernel());
-  const pairs = sampleRatesHz.flatMap((fromHz) =>
-    sampleRatesHz.filter((toHz) => toHz !== fromHz).map((toHz) => ({ fromHz, toHz })),
-  );
-  return pairs.map(({ fromHz, toHz }) => {
-    const figures = measureResampling(createResampler(fromHz, toHz));
-    return {
-      'from Hz': fromHz,
-      'to Hz': toHz,
-      'SNR dB': round(figures.snrDb, 1),
-      'ripple dB': round(figures.rippleDb, 4),
-      'at 3.4 kHz dB': round(figures.edgeDb, 4),
-      'images dB': round(figures.worstImageDb, 1),
-      'aliases dB': Number.isFinite(figures.worstAliasDb) ? round(figures.worstAliasDb, 1) : '-',
-      'delay ms': round(figures.delayMs, 2),
-      [`${threadEngine.kernel.name} us/20ms`]: round(resamplingCost(fromHz, toHz, threadEngine), 2),
-      'plain JS us/20ms': round(resamplingCost(fromHz, toHz, javascript), 1),
-    };
-  });
-}
-
-function resamplingCost(fromHz: number, toHz: number, engine: ResamplerEngine): number {
-  const resampler = createResampler(fromHz, toHz, engine);
-  const input = Int16Array.from({ length: fromHz / 50 }, (_, i) => 9000 * Math.sin(i * i));
-  const output = new Int16Array(toHz / 50);
-  return bestMicroseconds(() => resampler.process(input, 0, input.length, output, 0));
-}
-
-function codecRows(): Row[] {
-  return codecs.map((codec) => {
-    const rateHz = codec.name === 'opus' ? 16_000 : codec.sampleRateHz;
-    const speech = speechAt(rateHz);
-    const { heard, payloadBytes } = carry(codec, speech, rateHz);
-    const { encodeUs, decodeUs, concealUs } = codecCost(codec, rateHz, speech);
-    return {
-      codec: codec.name,
-      'PCM Hz': rateHz,
-      'kbit/s': round((payloadBytes * 8) / (heard.length / rateHz) / 1000, 1),
-      'SNR dB': round(snrDb(speech, align(speech, heard, rateHz / 25)), 1),
-      'encode us/20ms': round(encodeUs, 2),
-      'decode us/20ms': round(decodeUs, 2),
-      'conceal us/20ms': round(concealUs, 2),
-    };
-  });
-}
-
-function codecCost(
-  codec: Codec,
-  rateHz: number,
-  speech: Int16Array,
-): { readonly encodeUs: number; readonly decodeUs: number; readonly concealUs: number } {
-  const encoder = codec.createEncoder(rateHz);
-  const decoder = codec.createDecoder(rateHz);
-  const payload = new Uint8Array(codec.payloadBytesMax);
-  const samples = encoder.sampleRateHz / 50;
-  const pcm = new Int16Array(samples);
-  let at = 0;
-  let sizeBytes = 0;
-  const encodeUs = bestMicroseconds(() => {
-    at = at + 2 * samples > speech.length ? 0 : at + samples;
-    sizeBytes = encoder.encode(speech, at, samples, payload, 0);
-  }, 300);
-  const decodeUs = bestMicroseconds(() => decoder.decode(payload, 0, sizeBytes, pcm, 0));
-  const concealUs = bestMicroseconds(() => {
-    decoder.decode(payload, 0, sizeBytes, pcm, 0);
-    decoder.conceal(pcm, 0, samples);
-  });
-  encoder.close();
-  decoder.close();
-  return { encodeUs, decodeUs, concealUs: concealUs - decodeUs };
-}
-
-/** Opus: what each step of complexity costs and gains. */
-function opusRows(): Row[] {
-  if (!opusAvailable()) return [];
-  const speech = speechAt(16_000);
-  return [0, 1, 2, 3, 4, 5, 6, 8, 10].map((complexity) => {
-    const codec: Codec = {
-      ...opus,
-      createEncoder: (sampleRateHz) => createOpusEncoder({ sampleRateHz, complexity }),
-    };
-    const { heard, payloadBytes } = carry(codec, speech, 16_000);
-    return {
-      'Opus complexity': complexity,
-      'kbit/s': round((payloadBytes * 8) / (heard.length / 16_000) / 1000, 1),
-      'SNR dB': round(snrDb(speech, align(speech, heard, 640)), 1),
-      'encode us/20ms': round(codecCost(codec, 16_000, speech).encodeUs, 1),
-    };
-  });
-}
-
-function roundTripRows(): Row[] {
-  const speech = speechAt(pcmu.sampleRateHz);
-  return sampleRatesHz.map((streamRateHz) => {
-    const { spokenDb, carriedDb } = measureRoundTrip(pcmu, speech, streamRateHz);
-    return {
-      'PCMU echo through a stream of Hz': streamRateHz,
-      'SNR dB of what was spoken': round(spokenDb, 1),
-      'of what was carried': round(carriedDb, 1),
-    };
-  });
-}
-
-/** One frame in twenty is lost, at each of the twenty places in turn. */
-function lossRows(): Row[] {
-  return codecs.map((codec) => {
-    const rateHz = codec.name === 'opus' ? 16_000 : codec.sampleRateHz;
-    const speech = speechAt(rateHz);
-    const kept = carry(codec, speech, rateHz).heard;
-    const shift = kept.length - align(speech, kept, rateHz / 25).length;
-    const sums = [0, 0, 0, 0];
-    for (let place = 0; place < 20; place++) {
-      const lost = (frame: number): boolean => frame % 20 === place;
-      const concealed = carry(codec, speech, rateHz, lost).heard;
-      const silenced = kept.map((sample, i) => (lost(Math.floor(i / (rateHz / 50))) ? 0 : sample));
-      const measured = [concealed, silenced].map((heard) => measureLoss(kept, heard, rateHz, lost));
-      sums[0]! += measured[0]!.snrDb / 20;
-      sums[1]! += measured[1]!.snrDb / 20;
-      sums[2]! += measured[0]!.spectralDistanceDb / 20;
-      sums[3]! += measured[1]!.spectralDistanceDb / 20;
-    }
-    return {
-      '5 % lost': codec.name,
-      'concealed SNR dB': round(sums[0]!, 1),
-      'silence SNR dB': round(sums[1]!, 1),
-      'concealed spectral distance dB': round(sums[2]!, 1),
-      'silence spectral distance dB': round(sums[3]!, 1),
-      'codec delay ms': round((shift * 1000) / rateHz, 2),
-    };
-  });
-}
-
-function srtpRows(): Row[] {
-  return measureSrtp().map((figures) => ({
-    SRTP: figures.suite,
-    'protect us': round(figures.protectUs, 2),
-    'unprotect us': round(figures.unprotectUs, 2),
-    'refuse us': round(figures.refuseUs, 2),
-    'forged or replayed': figures.attacks,
-    accepted: figures.attacksAccepted,
-    'genuine refused': figures.genuineRefused,
-  }));
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits)) + 0;
-}
+const judged = qualityChecks.map(({ section, what, wanted, measure, passes }) => {
+  const found = measure(sections.get(section)!);
+  return { what, wanted, found, ok: passes(found) ? 'yes' : 'NO' };
+});
+if (json) console.log(JSON.stringify({ ...Object.fromEntries(sections), judged }, undefined, 2));
+else printTable(judged);
+if (judged.some(({ ok }) => ok !== 'yes')) process.exitCode = 1;
 
 function printTable(rows: readonly Row[]): void {
-  const columns = Object.keys(rows[0] ?? {});
+  if (rows.length === 0) return;
+  const columns = Object.keys(rows[0]!);
   const widths = columns.map((column) =>
     Math.max(column.length, ...rows.map((row) => String(row[column]).length)),
   );
@@ -195,17 +68,3 @@ function printTable(rows: readonly Row[]): void {
   for (const row of rows) console.log(line(columns.map((column) => row[column]!)));
   console.log();
 }
-
-const sections = {
-  resampling: resamplingRows(),
-  codecs: codecRows(),
-  opusComplexity: opusRows(),
-  roundTrip: roundTripRows(),
-  loss: lossRows(),
-  line: lineRows(),
-  drift: driftRows(),
-  digits: digitRows(mixDown(speechWav), speechWav.sampleRateHz),
-  srtp: srtpRows(),
-};
-if (process.argv.includes('--json')) console.log(JSON.stringify(sections, undefined, 2));
-else for (const rows of Object.values(sections)) if (rows.length > 0) printTable(rows);

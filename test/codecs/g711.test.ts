@@ -1,56 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { countG711Errors, g711Laws } from '../../bench/codec-references.ts';
 import { codecNamed, codecs } from '../../codecs/catalogue.ts';
-import type { Codec } from '../../codecs/codec.ts';
 import { pcma, pcmu } from '../../codecs/g711.ts';
 import { createRandom } from '../support/random.ts';
 
-/** Index of the segment: how often `value` can be halved before it is below `limit`. */
-function segmentOf(value: number, limit: number): number {
-  let segment = 0;
-  for (let rest = value; rest >= limit; rest >>= 1) segment++;
-  return segment;
-}
-
-/** µ-law after ITU-T G.191: 14-bit one's complement magnitude plus 33, clipped, all bits of the code inverted. */
-function encodePcmuReference(sample: number): number {
-  const magnitude = Math.min((sample < 0 ? ~sample >> 2 : sample >> 2) + 33, 8191);
-  const segment = segmentOf(magnitude, 64);
-  const code = (segment << 4) | ((magnitude >> (segment + 1)) & 15);
-  return (code ^ 0x7f) | (sample < 0 ? 0 : 0x80);
-}
-
-function decodePcmuReference(payloadByte: number): number {
-  const code = ~payloadByte & 0x7f;
-  const magnitude = ((((code & 15) * 2 + 33) << (code >> 4)) - 33) << 2;
-  return payloadByte & 0x80 ? magnitude : -magnitude;
-}
-
-/** A-law after ITU-T G.191: 12-bit one's complement magnitude, even bits inverted. */
-function encodePcmaReference(sample: number): number {
-  const magnitude = (sample < 0 ? ~sample : sample) >> 4;
-  const segment = segmentOf(magnitude, 32);
-  const code = magnitude < 16 ? magnitude : ((segment + 1) << 4) | ((magnitude >> segment) & 15);
-  return (code | (sample < 0 ? 0 : 0x80)) ^ 0x55;
-}
-
-function decodePcmaReference(payloadByte: number): number {
-  const code = (payloadByte ^ 0x55) & 0x7f;
-  const segment = code >> 4;
-  const step = segment === 0 ? code & 15 : (code & 15) + 16;
-  const magnitude = ((step << 4) + 8) << Math.max(0, segment - 1);
-  return payloadByte & 0x80 ? magnitude : -magnitude;
-}
-
-const laws: readonly {
-  codec: Codec;
-  encode: (sample: number) => number;
-  decode: (payloadByte: number) => number;
-}[] = [
-  { codec: pcmu, encode: encodePcmuReference, decode: decodePcmuReference },
-  { codec: pcma, encode: encodePcmaReference, decode: decodePcmaReference },
-];
-
-describe.each(laws)('$codec.name', ({ codec, encode, decode }) => {
+describe.each(g711Laws)('$codec.name', ({ codec, encode, decode }) => {
   it('encodes all 65,536 samples as G.191 does', () => {
     const pcm = Int16Array.from({ length: 65_536 }, (_, i) => i - 32_768);
     const payload = new Uint8Array(pcm.length);
@@ -64,6 +18,10 @@ describe.each(laws)('$codec.name', ({ codec, encode, decode }) => {
     const pcm = new Int16Array(256);
     expect(codec.createDecoder().decode(payload, 0, 256, pcm, 0)).toBe(256);
     expect(pcm).toEqual(Int16Array.from(payload, decode));
+  });
+
+  it('has none of all samples and codes otherwise, as the table of audio quality counts them', () => {
+    expect(countG711Errors({ codec, encode, decode } as (typeof g711Laws)[number])).toBe(0);
   });
 
   it('works inside larger buffers and leaves the rest alone', () => {
