@@ -76,11 +76,13 @@ export function buildWav(wav: Wav): Uint8Array {
 export function mixDown(wav: Wav): Int16Array {
   const { channels, pcm } = wav;
   if (channels === 1) return pcm;
-  return Int16Array.from({ length: pcm.length / channels }, (_, frame) => {
+  const mono = new Int16Array(Math.floor(pcm.length / channels));
+  for (let frame = 0; frame < mono.length; frame++) {
     let sum = 0;
     for (let channel = 0; channel < channels; channel++) sum += pcm[frame * channels + channel]!;
-    return Math.round(sum / channels);
-  });
+    mono[frame] = Math.round(sum / channels);
+  }
+  return mono;
 }
 
 /** Reads 8, 16, 24 and 32-bit PCM, 32 and 64-bit float, A-law and µ-law, plain or in WAVE_FORMAT_EXTENSIBLE. A file

@@ -76,7 +76,7 @@ const settingsDefault = {
 const waitingMax = 1_000;
 const longNamesMax = 1_000;
 /** What one question to the decoder brings it: little, so that files in turn hear from it soon. */
-const pieceBytes = 4_096;
+const pieceBytes = 16_384;
 const megabyte = 1024 * 1024;
 
 export function createAudioLibrary(options: AudioLibraryOptions = {}): AudioLibrary {

@@ -10,6 +10,8 @@ export interface DecodeOptions {
   readonly secondsMax: number;
 }
 
+/** Decoders bring all of a piece at once: a crafted one could fill the memory before anybody counts. */
+const pieceBytes = 4_096;
 /** So much audio out of one piece of a file is no audio but an attack on our memory. */
 const pieceSecondsMax = 300;
 
@@ -28,7 +30,7 @@ export class DecodeJob {
 
   /** Audio in chunks of at most 1 s. Rejects with `AudioError`. */
   async push(bytes: Uint8Array): Promise<Int16Array[]> {
-    if (this.#decoder !== undefined) return this.#collect(this.#decoder.push(bytes));
+    if (this.#decoder !== undefined) return this.#decode(this.#decoder, bytes);
     this.#head = this.#head.length === 0 ? bytes : Buffer.concat([this.#head, bytes]);
     const format = sniffAudio(this.#head);
     if (format === 'more') return [];
@@ -36,7 +38,7 @@ export class DecodeJob {
     const head = this.#head;
     this.#head = new Uint8Array(0);
     this.#decoder = createFileDecoder(format);
-    return this.#collect(this.#decoder.push(head));
+    return this.#decode(this.#decoder, head);
   }
 
   async finish(): Promise<Int16Array[]> {
@@ -51,6 +53,13 @@ export class DecodeJob {
   close(): void {
     this.#decoder?.close();
     this.#decoder = undefined;
+  }
+
+  async #decode(decoder: FileDecoder, bytes: Uint8Array): Promise<Int16Array[]> {
+    const chunks: Int16Array[] = [];
+    for (let at = 0; at < bytes.length; at += pieceBytes)
+      chunks.push(...(await this.#collect(decoder.push(bytes.subarray(at, at + pieceBytes)))));
+    return chunks;
   }
 
   async #collect(decoded: AsyncIterable<MonoAudio> | Iterable<MonoAudio>): Promise<Int16Array[]> {
