@@ -17,7 +17,7 @@ export interface LegNegotiationOptions {
   readonly sessionId: number;
   /** Where our RTP is reached, once it is bound. */
   readonly local: () => { readonly address: string; readonly port: number; readonly rtcpPort: number };
-  /** Of the far side, where its first description has 0.0.0.0. */
+  /** Of the far side's signalling. */
   readonly remoteAddress: () => string;
 }
 
@@ -66,6 +66,7 @@ export class LegNegotiation {
       ...rest,
       codec: codec.name,
       symmetric: this.#options.symmetric,
+      signalingAddress: this.#options.remoteAddress(),
       srtp: this.#keys.session(remoteKey),
     };
     if (!isUnspecified(rest.remote)) return session;

@@ -45,6 +45,8 @@ export interface RtpSession {
   /** The peer has not been answered: it is heard already, what is to be sent to it waits. */
   readonly unanswered?: boolean | undefined;
   readonly symmetric: 'off' | 'auto' | 'on';
+  /** Where the peer's SIP comes from: RTP of that host has more right to be learned than anybody's. */
+  readonly signalingAddress?: string | undefined;
   /** RTCP comes over the RTP port (RFC 5761). */
   readonly rtcpMux: boolean;
   /** Comfort noise (RFC 3389) that we accept; we send none. */

@@ -141,11 +141,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
       payloadType === session.dtmfPayloadTypeReceive ||
       payloadType === session.comfortNoisePayloadType;
     if (!known) this.#ignore();
-    if (!this.#source.locked) {
-      if (!known) return;
-      this.#source.lock(address, port);
-      this.#options.emit({ type: 'rtpStarted', endpointId: this.endpointId, source: { address, port } });
-    }
+    if (!this.#isPeer(address, port, known, nowMs)) return;
     this.#watch.received(nowMs);
 
     const verdict = this.#reception.receive(header, nowMs);
@@ -160,6 +156,20 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     const place = this.#jitterBuffer.offer(header, datagram, nowMs);
     if (place === 'deliver') this.#deliver(header, datagram, nowMs);
     if (this.#jitterBuffer.packetsHeld > 0) this.#deliverHeld(nowMs);
+  }
+
+  /** What is of no known type is believed of a source that is known. */
+  #isPeer(address: string, port: number, known: boolean, nowMs: number): boolean {
+    const source = this.#source;
+    if (source.isLockedOn(address, port)) return true;
+    if (!known) return false;
+    const proven = this.#srtp !== undefined;
+    const believed = source.accept(address, port, this.#header.sequence, nowMs, proven);
+    if (!believed) this.#ignore();
+    if (source.isLockedOn(address, port)) {
+      this.#options.emit({ type: 'rtpStarted', endpointId: this.endpointId, source: { address, port } });
+    }
+    return believed;
   }
 
   /** On the wheel: gives up on holes, ends digits whose end was lost, and looks after RTCP and silence. */
@@ -310,7 +320,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     this.#receives = session.direction === 'sendrecv' || session.direction === 'recvonly';
     const sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
     this.#sends = sends && session.unanswered !== true;
-    this.#source.expect(session.remote, session.symmetric);
+    this.#source.expect(session.remote, session.symmetric, session.signalingAddress);
     this.#rtcpPath.use(session, this.#srtp);
     if (!watched) this.#watch.expect(nowMs);
     if (session.voipMetrics) this.#meter.bursts ??= new LossBurstMeter();

@@ -163,7 +163,7 @@ describe('where RTP is accepted from', () => {
   });
 
   it('says once where the audio comes from, and sends there', async () => {
-    const { call, answersTo } = await heardFrom('on', elsewhere, [1, 0, 1]);
+    const { call, answersTo } = await heardFrom('on', elsewhere, [1, 0, 1, 1, 0, 1, 1]);
     expect(call.all('rtpStarted').map(({ source }) => source.address)).toEqual(['127.0.0.1']);
     expect(answersTo).toEqual([false, true]);
   });
