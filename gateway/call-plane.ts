@@ -58,6 +58,7 @@ export class CallPlane {
     const counted = (code: string): void => metrics.counted(code);
     const { applications } = config;
     const guard = createEndpointGuard(config.stream.endpoints);
+    const webGuard = createEndpointGuard({ ...config.stream.endpoints, kind: 'web' });
     const secrets = new Map(applications.map(({ key, secret }) => [key, Buffer.from(secret, 'base64')]));
     this.#callbacks =
       options.callbacks ??
@@ -66,11 +67,14 @@ export class CallPlane {
         limits: config.callbacks,
         clock,
         log,
-        guard: createEndpointGuard({ ...config.stream.endpoints, kind: 'web' }),
+        guard: webGuard,
         counted,
+        tried: (...post) => metrics.callbackTried(...post),
       });
-    this.#audio = options.audio ?? createAudioLibrary();
-    this.#recordings = options.recordings ?? createRecordings(config.recording);
+    this.#audio =
+      options.audio ??
+      createAudioLibrary({ settings: config.audio, speech: config.speech, guard: webGuard, clock, counted });
+    this.#recordings = options.recordings ?? createRecordings({ ...config.recording, log, clock });
     this.conferences = new Conferences(pool);
     const events = new ControlEvents(log);
     const router = createRouter(config);
@@ -124,6 +128,7 @@ export class CallPlane {
       conferences: this.conferences,
       hasCallbacks: (key) =>
         applications.some((application) => application.key === key && application.callbackUrl !== undefined),
+      followsTransfers: (key) => applications.some((known) => known.key === key && known.transfers),
       watch: events.watch,
     });
   }

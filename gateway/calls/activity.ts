@@ -1,6 +1,6 @@
-import type { Referral } from '../signaling/session.ts';
 import type { EndReason } from './end-reason.ts';
 import type { Leg } from './leg.ts';
+import type { OutboundPhone } from './outbound-phone.ts';
 import type { LegDigit } from './sip-leg.ts';
 
 /** What a call is doing: one action of its programme, from its beginning to its end. It ends the call, or runs another
@@ -15,8 +15,8 @@ export interface Activity {
   held?(held: boolean): void;
   /** Joins the call's leg again, after something else was played to it or another leg took the place of `before`. */
   rejoin?(before?: Leg): void;
-  /** The call's phone asks for a transfer. Undefined where it is not for this activity to do. */
-  referred?(referral: Referral): { readonly status: number } | undefined;
+  /** A phone that has answered takes the place of the called party; false where there is none. */
+  adoptPartner?(phone: OutboundPhone): boolean;
   /** The party that the call is joined with, for what is meant for it alone. */
   readonly partner?: Leg | undefined;
 }

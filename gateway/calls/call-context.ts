@@ -44,6 +44,8 @@ export interface CallOwner {
   /** Also decides whether PIEs are sent. */
   readonly asksPie: boolean;
   readonly custom?: string | undefined;
+  /** A REFER of a phone is followed by the gateway itself. */
+  readonly followsTransfers: boolean;
   /** In place of the application's callbackUrl. */
   readonly ace?: CalloutSvaml | undefined;
   readonly pie?: CalloutSvaml | undefined;

@@ -1,11 +1,11 @@
 import type { Svaml, SvamlAction } from '../../protocol/svaml/svaml.ts';
-import type { Referral } from '../signaling/session.ts';
 import { startAction } from './actions/actions.ts';
 import type { Activity } from './activity.ts';
 import type { Call } from './call.ts';
 import type { EndReason } from './end-reason.ts';
 import { perform } from './instructions.ts';
 import type { Leg } from './leg.ts';
+import type { OutboundPhone } from './outbound-phone.ts';
 import type { LegDigit } from './sip-leg.ts';
 
 /** What a call is doing and will do: programmes replace each other, each does its instructions one after the other and
@@ -111,7 +111,8 @@ export class CallCourse {
     this.#activity?.rejoin?.(before);
   }
 
-  referred(referral: Referral): { readonly status: number } {
-    return this.#activity?.referred?.(referral) ?? { status: 603 };
+  /** Another phone takes the place of the called party; false where there is none now. */
+  adoptPartner(phone: OutboundPhone): boolean {
+    return this.#activity?.adoptPartner?.(phone) ?? false;
   }
 }

@@ -20,6 +20,7 @@ import { qualityFields } from './call-quality.ts';
 import { CallRecordings } from './call-recordings.ts';
 import type { CallDeadline, CallState } from './call-states.ts';
 import { diceOf, type EndReason, endReasons, reasonHeader } from './end-reason.ts';
+import { FollowedTransfers } from './followed-transfers.ts';
 import { guardedHandlers } from './guarded-handlers.ts';
 import type { Leg } from './leg.ts';
 import { PhoneLine } from './phone-line.ts';
@@ -51,6 +52,7 @@ export class Call {
   readonly media: CallMedia;
   readonly course: CallCourse;
   readonly recordings: CallRecordings;
+  readonly transfers: FollowedTransfers;
   /** The phone whose call this is, where it is one. */
   readonly line: PhoneLine;
   readonly startedMs: number;
@@ -93,6 +95,7 @@ export class Call {
     });
     this.course = new CallCourse(this);
     this.recordings = new CallRecordings(this);
+    this.transfers = new FollowedTransfers(this);
     this.line = new PhoneLine(this);
     this.#progress = new CallProgress({
       clock: context.clock,
@@ -190,6 +193,7 @@ export class Call {
   end(reason: EndReason, detail?: string): void {
     if (!this.#progress.enter('end')) return;
     this.#outcome(reason, detail);
+    this.attempt(() => this.transfers.stop(reason));
     this.attempt(() => this.course.stop(reason));
     this.attempt(() => this.recordings.stop());
     this.attempt(() => this.streamLeg?.end(reason));

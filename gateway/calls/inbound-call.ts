@@ -34,6 +34,8 @@ export function receiveCall(call: Call, session: InviteSession): InviteSessionHa
     if (!call.live) return;
     if (decision.kind === 'none') return call.end('noRoute');
     call.earlyMedia = decision.earlyMedia;
+    const { followsTransfers } = decision;
+    call.owner = { ...call.owner, followsTransfers };
     if (decision.kind === 'action') return begin({ instructions: [], action: decision.action });
     const { applicationKey } = decision;
     call.owner = {

@@ -36,6 +36,7 @@ export interface LiveCallControlOptions {
   readonly conferences: Conferences;
   /** Whether the application has a callbackUrl. */
   hasCallbacks(applicationKey: string): boolean;
+  followsTransfers(applicationKey: string): boolean;
   watch(listener: (event: ControlEvent) => void): () => void;
 }
 
@@ -246,6 +247,7 @@ export class LiveCallControl implements CallControl {
       asksAce: asks && callout.enableAce,
       asksPie: custom?.pie !== undefined || (asks && callout.enablePie),
       tellsDice: asks && callout.enableDice,
+      followsTransfers: this.#options.followsTransfers(applicationKey),
       custom: callout.custom,
       ace: custom?.ace,
       pie: custom?.pie,

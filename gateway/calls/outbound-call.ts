@@ -23,11 +23,12 @@ export function placePhoneCall(
 ): void {
   call.begin({});
   const found = findCallee(call, options);
-  if (found === undefined || !call.routed()) return;
+  if (!found.found) return call.end(found.reason, found.detail);
+  if (!call.routed()) return;
   const leg = call.line.create(
     { targetHost: found.host, settings: legSettings(call.context.sip, options.codecs) },
     {
-      opened: () => void placeInvite(call, leg, found, options.ringLimitMs),
+      opened: () => void placeInvite(call, leg, found, options),
       answered: () => {
         call.wasAnswered();
         if (programme.dtmf !== undefined) leg.sendDigits(programme.dtmf);

@@ -1,5 +1,6 @@
 import type { CodecName } from '../../codecs/codec.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
+import type { SipHeader } from '../../protocol/sip/message.ts';
 import { callCodecs } from '../call-codecs.ts';
 import type { Endpoint } from '../callbacks/callback-messages.ts';
 import type { FoundDestination, Wanted } from '../routing/destinations.ts';
@@ -16,7 +17,7 @@ export interface OutboundPhoneHandlers {
   ended(reason: EndReason, detail?: string): void;
   held?(held: boolean): void;
   digit?: SipLegHandlers['digit'];
-  referred?(referral: Referral): { readonly status: number };
+  referred?(leg: SipLeg, referral: Referral): { readonly status: number };
 }
 
 export interface OutboundPhoneOptions {
@@ -26,37 +27,35 @@ export interface OutboundPhoneOptions {
   /** Offered in this order, in place of those of the configuration. */
   readonly codecs?: readonly CodecName[] | undefined;
   readonly ringLimitMs: number;
+  /** Of the INVITE, besides. */
+  readonly moreHeaders?: readonly SipHeader[];
   readonly handlers: OutboundPhoneHandlers;
 }
 
 type Found = Extract<FoundDestination, { readonly found: true }>;
 
-/** Finds whom to call, asks whether that is allowed, and what a leg of that needs. `undefined` where the call was ended
- *  because of it. */
+interface NoCallee {
+  readonly found: false;
+  readonly reason: EndReason;
+  readonly detail: string;
+}
+
+/** Finds whom to call, asks whether that is allowed, and what a leg of that needs; or why there is no such call. */
 export function findCallee(
   call: Call,
-  options: Pick<OutboundPhoneOptions, 'wanted' | 'cli' | 'callHeaders'>,
-): Found | undefined {
+  { wanted, cli, callHeaders }: Pick<OutboundPhoneOptions, 'wanted' | 'cli' | 'callHeaders'>,
+): Found | NoCallee {
   const { context, owner } = call;
-  const { cli, callHeaders } = options;
   let found: FoundDestination;
   try {
-    found = context.destinations.find(options.wanted, { cli, callHeaders });
+    found = context.destinations.find(wanted, { cli, callHeaders });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    call.end('invalidAction', error.message);
-    return undefined;
+    return { found: false, reason: 'invalidAction', detail: error.message };
   }
-  if (!found.found) {
-    call.end(found.reason, found.detail);
-    return undefined;
-  }
-  if (owner.trusted) return found;
+  if (!found.found || owner.trusted) return found;
   const permit = context.outbound.begin(owner.applicationKey, found.guarded, context.clock.nowMs());
-  if (!permit.allowed) {
-    call.end('destinationRefused', permit.message);
-    return undefined;
-  }
+  if (!permit.allowed) return { found: false, reason: 'destinationRefused', detail: permit.message };
   call.releases.push(() => permit.release());
   return found;
 }
@@ -72,9 +71,15 @@ export function legSettings(
 }
 
 /** Places the INVITE of a leg whose port is open. */
-export function placeInvite(call: Call, leg: SipLeg, found: Found, ringLimitMs: number): InviteSession {
+export function placeInvite(
+  call: Call,
+  leg: SipLeg,
+  found: Found,
+  { ringLimitMs, moreHeaders = [] }: Pick<OutboundPhoneOptions, 'ringLimitMs' | 'moreHeaders'>,
+): InviteSession {
   return leg.place((offer, handlers) => {
-    const { placement } = found;
+    const headers = [...(found.placement.headers ?? []), ...moreHeaders];
+    const placement = { ...found.placement, headers };
     const session = call.context.invite({ ...placement, offer, ringLimitMs }, call.guarded(handlers));
     call.named(session.sipCallId);
     return session;
@@ -101,13 +106,16 @@ export class OutboundPhone {
     return this.#found?.to;
   }
 
-  /** False where the call was ended instead. */
+  /** False where there is nobody to call: `ended` has told why. */
   start(): boolean {
     const call = this.#call;
+    const { handlers, codecs } = this.#options;
     const found = findCallee(call, this.#options);
-    if (found === undefined) return false;
+    if (!found.found) {
+      handlers.ended(found.reason, found.detail);
+      return false;
+    }
     this.#found = found;
-    const { handlers, codecs, ringLimitMs } = this.#options;
     const endpointId = call.media.name('callee');
     const tell = (message: string, fields: Record<string, unknown>): void =>
       call.log.info({ leg: 'callee', ...fields }, message);
@@ -118,7 +126,7 @@ export class OutboundPhone {
       clock: call.context.clock,
       sessionId: Math.floor(call.context.clock.wallMs()),
       handlers: {
-        opened: () => void placeInvite(call, leg, found, ringLimitMs),
+        opened: () => void placeInvite(call, leg, found, this.#options),
         ringing: (status, media) => {
           tell('called party rings', { status, media });
           handlers.ringing(media);
@@ -135,7 +143,7 @@ export class OutboundPhone {
           handlers.held?.(held);
         },
         digit: (digit) => handlers.digit?.(digit),
-        referred: (referral) => handlers.referred?.(referral) ?? { status: 603 },
+        referred: (referral) => handlers.referred?.(leg, referral) ?? { status: 603 },
         requested: () => undefined,
       },
     });

@@ -58,6 +58,15 @@ export class PhoneLine {
     );
   }
 
+  /** A phone that was called for it takes the place of this one, which is told why and hung up. */
+  adopt(leg: SipLeg, reason: EndReason): void {
+    const before = this.#phone;
+    this.#phone = leg;
+    this.#legs.add(leg);
+    this.#call.course.replaced(before);
+    before?.end(reason);
+  }
+
   ring(early: boolean): void {
     if (this.#hearsEarly) return;
     this.#hearsEarly = early;
@@ -127,6 +136,8 @@ export class PhoneLine {
         },
         answered: () => answered?.(),
         ended: (reason, detail) => {
+          // It has asked for somebody else in its place, and waits no longer for how that goes.
+          if (this.#phone === leg && call.transfers.waitsFor(leg)) return leg.end(reason, detail);
           if (this.#phone === leg || this.#phone === undefined) return call.end(reason, detail);
           // One that was to take over, and failed: the call goes on as it was.
           log.warn({ reason, detail }, 'take-over failed');
@@ -146,7 +157,8 @@ export class PhoneLine {
           owners.digit?.(call, digit);
           call.course.digit(digit);
         },
-        referred: (referral) => owners.referred?.(call, referral) ?? call.course.referred(referral),
+        referred: (referral) =>
+          owners.referred?.(call, referral) ?? call.transfers.follow(leg, referral, 'caller'),
         requested: (request) => owners.requested?.(call, request),
       },
     });

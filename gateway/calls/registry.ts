@@ -91,6 +91,7 @@ export class CallRegistry {
       asksAce: false,
       asksPie: false,
       tellsDice: false,
+      followsTransfers: false,
       to: calledEndpoint(party.to),
     };
     return receiveCall(this.create({ party, owner, direction: 'inbound' }), session);

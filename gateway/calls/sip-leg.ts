@@ -152,6 +152,11 @@ export class SipLeg implements Leg {
     return this.#negotiation.agreed !== undefined;
   }
 
+  /** It was ended, by us or by the phone. */
+  get over(): boolean {
+    return this.#ended;
+  }
+
   isOn(session: InviteSession): boolean {
     return this.#session === session;
   }

@@ -12,9 +12,16 @@ export type RouteDecision =
       readonly action: SvamlAction;
       /** 183 with SDP in place of 180. */
       readonly earlyMedia: boolean;
+      /** A REFER of a phone is followed by the gateway itself. */
+      readonly followsTransfers: boolean;
     }
   /** An application is asked. */
-  | { readonly kind: 'application'; readonly applicationKey: string; readonly earlyMedia: boolean }
+  | {
+      readonly kind: 'application';
+      readonly applicationKey: string;
+      readonly earlyMedia: boolean;
+      readonly followsTransfers: boolean;
+    }
   /** Nobody is configured for this call. */
   | { readonly kind: 'none' };
 
@@ -28,10 +35,10 @@ export function createRouter({ routes = [] }: Pick<Config, 'routes'>): Router {
   return {
     async route(question) {
       const route = findRoute(routes, question);
-      const { action, application, earlyMedia = false } = route ?? {};
-      if (action !== undefined) return { kind: 'action', action, earlyMedia };
-      if (application !== undefined) return { kind: 'application', applicationKey: application, earlyMedia };
-      return { kind: 'none' };
+      const { action, application, earlyMedia = false, transfers: followsTransfers = false } = route ?? {};
+      if (action !== undefined) return { kind: 'action', action, earlyMedia, followsTransfers };
+      if (application === undefined) return { kind: 'none' };
+      return { kind: 'application', applicationKey: application, earlyMedia, followsTransfers };
     },
   };
 }

@@ -18,7 +18,7 @@ import type { SipLeg } from '../sip-leg.ts';
 export class PhoneConnection implements Activity {
   readonly #call: Call;
   readonly #action: ConnectSip | ConnectPstn;
-  readonly #callee: OutboundPhone;
+  #callee: OutboundPhone;
   readonly #states: CalleeStates;
   readonly #limit: DurationLimit;
   /** What the caller hears until the called party answers. */
@@ -43,10 +43,14 @@ export class PhoneConnection implements Activity {
         ringing: (media) => this.#ringing(media),
         answered: () => call.background(this.#answered()),
         ended: (reason, detail) => {
+          // It has asked for somebody else in its place, and waits no longer for how that goes.
+          const { leg } = this.#callee;
+          if (leg !== undefined && call.transfers.waitsFor(leg)) return leg.end(reason, detail);
           this.#states.ended(reason);
           call.end(reason, detail);
         },
         held: (held) => this.#hold(call.leg, held),
+        referred: (leg, referral) => call.transfers.follow(leg, referral, 'callee'),
       },
     });
   }
@@ -76,6 +80,15 @@ export class PhoneConnection implements Activity {
     const callee = this.#callee.leg;
     if (!this.#joined || leg === undefined || callee === undefined) return;
     media.send({ type: 'bridge', a: leg.endpointId, b: callee.endpointId });
+  }
+
+  adoptPartner(phone: OutboundPhone): boolean {
+    if (!this.#joined) return false;
+    const before = this.#callee;
+    this.#callee = phone;
+    this.rejoin();
+    before.end('transferred');
+    return true;
   }
 
   /** The caller has put us on hold: the called party gets the music. */
