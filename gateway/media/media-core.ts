@@ -87,7 +87,11 @@ class Core implements MediaCore {
     const fail = (endpointId: EndpointId, error: unknown) => this.#fail(endpointId, error);
     const leaves = (endpointId: EndpointId) => this.#units.forget(endpointId);
     this.#rtp = new RtpDesk(options, { ...parts, past: this.#past, fail, leaves });
-    this.#units = new UnitDesk(options, { ...parts, endpoint: (endpointId) => this.#endpoint(endpointId) });
+    this.#units = new UnitDesk(options, {
+      ...parts,
+      fail,
+      endpoint: (endpointId) => this.#endpoint(endpointId),
+    });
   }
 
   get endpoints(): number {

@@ -14,14 +14,21 @@ const heard = new Int16Array(1920);
 export class Mixer implements WheelMember {
   readonly endpointId: EndpointId;
   readonly #wheel: TimingWheel;
+  readonly #failed: (member: EndpointId, error: unknown) => void;
   #seats: readonly MixerSeat[] = [];
   /** One for each rate that a member has. */
   #buses: readonly MixerBus[] = [];
   readonly #busOf = new Map<MixerSeat, MixerBus>();
 
-  constructor(endpointId: EndpointId, wheel: TimingWheel) {
-    this.endpointId = endpointId;
-    this.#wheel = wheel;
+  /** `failed` takes what a member threw, which must then leave; the others go on. */
+  constructor(options: {
+    readonly endpointId: EndpointId;
+    readonly wheel: TimingWheel;
+    readonly failed: (member: EndpointId, error: unknown) => void;
+  }) {
+    this.endpointId = options.endpointId;
+    this.#wheel = options.wheel;
+    this.#failed = options.failed;
   }
 
   get seats(): readonly MixerSeat[] {
@@ -62,15 +69,10 @@ export class Mixer implements WheelMember {
   /** After all phones have delivered, and before any of them sends. */
   mix(nowMs: number): void {
     for (const bus of this.#buses) bus.begin();
-    for (const seat of this.#seats) {
-      seat.listen(nowMs);
-      if (seat.speaks) this.#busOf.get(seat)!.add(seat.frame);
-    }
+    for (const seat of this.#seats) this.#listenTo(seat, nowMs);
     for (const bus of this.#buses) bus.say(this.#buses);
     for (const bus of this.#buses) bus.finish();
-    for (const seat of this.#seats) {
-      if (seat.sinks.length > 0) this.#playTo(seat, this.#busOf.get(seat)!, nowMs);
-    }
+    for (const seat of this.#seats) if (seat.sinks.length > 0) this.#playTo(seat, nowMs);
   }
 
   send(): void {}
@@ -79,14 +81,31 @@ export class Mixer implements WheelMember {
     for (const seat of this.#seats) seat.skip(nowMs);
   }
 
-  #playTo(seat: MixerSeat, bus: MixerBus, nowMs: number): void {
-    if (!seat.speaks) {
-      // It may speak next, and then the room should not jump in loudness.
-      seat.limiter.gain = bus.heardLimiter.gain;
-      return seat.hear(bus.heard, nowMs);
+  #listenTo(seat: MixerSeat, nowMs: number): void {
+    try {
+      seat.listen(nowMs);
+      if (seat.speaks) this.#busOf.get(seat)!.add(seat.frame);
+    } catch (error) {
+      this.#failed(seat.member, error);
     }
-    seat.limiter.processWithout(bus.sum, seat.frame, heard, bus.frameSamples);
-    seat.hear(heard, nowMs);
+  }
+
+  #playTo(seat: MixerSeat, nowMs: number): void {
+    const bus = this.#busOf.get(seat);
+    // One that failed in this turn has left.
+    if (bus === undefined) return;
+    try {
+      if (seat.speaks) {
+        seat.limiter.processWithout(bus.sum, seat.frame, heard, bus.frameSamples);
+        seat.hear(heard, nowMs);
+      } else {
+        // It may speak next, and then the room should not jump in loudness.
+        seat.limiter.gain = bus.heardLimiter.gain;
+        seat.hear(bus.heard, nowMs);
+      }
+    } catch (error) {
+      this.#failed(seat.member, error);
+    }
   }
 
   #countMembers(bus: MixerBus): number {

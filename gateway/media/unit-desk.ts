@@ -45,6 +45,7 @@ export class UnitDesk {
   readonly #options: MediaCoreOptions;
   readonly #wheel: TimingWheel;
   readonly #bay: PatchBay;
+  readonly #fail: (endpointId: EndpointId, error: unknown) => void;
   readonly #endpoint: (endpointId: EndpointId) => (AudioSource & AudioSink) | undefined;
   readonly #units = new Map<EndpointId, Unit>();
   /** What recorders and taps hear; each entry undoes one. */
@@ -55,6 +56,8 @@ export class UnitDesk {
     parts: {
       readonly wheel: TimingWheel;
       readonly bay: PatchBay;
+      /** Ends what something in us threw at. */
+      readonly fail: (endpointId: EndpointId, error: unknown) => void;
       /** A phone or a stream. */
       readonly endpoint: (endpointId: EndpointId) => (AudioSource & AudioSink) | undefined;
     },
@@ -62,6 +65,7 @@ export class UnitDesk {
     this.#options = options;
     this.#wheel = parts.wheel;
     this.#bay = parts.bay;
+    this.#fail = parts.fail;
     this.#endpoint = parts.endpoint;
   }
 
@@ -132,7 +136,7 @@ export class UnitDesk {
       case 'openPlayer':
         return new Player({ ...command, wheel: this.#wheel, emit });
       case 'openMixer':
-        return new Mixer(command.endpointId, this.#wheel);
+        return new Mixer({ ...command, wheel: this.#wheel, failed: this.#fail });
       case 'openRecorder': {
         const recorder = new Recorder({ ...command, nowMs, emit });
         this.#listen(recorder, command);

@@ -69,6 +69,7 @@ export type UnitCommand =
     } & CallSides)
   /** The time of a pause is not in the recording. What was said before comes as `recorded` at once. */
   | { readonly type: 'pauseRecorder' | 'resumeRecorder'; readonly endpointId: EndpointId }
+  /** The rest comes as `recorded` before `recorderClosed`; not where its group is released before that. */
   | { readonly type: 'closeRecorder'; readonly endpointId: EndpointId }
   /** Lets a stream, or any other sink, listen to a call: one side of it, or both as interleaved stereo, of which the
    *  sink must have `sampleRateHz` and then gets twice the samples. */

@@ -16,7 +16,12 @@ function createRoom() {
       throw error;
     },
   });
-  const mixer = new Mixer('room', wheel);
+  const failures: string[] = [];
+  const failed = (member: string) => {
+    failures.push(member);
+    mixer.remove(mixer.seatOf(member)!);
+  };
+  const mixer: Mixer = new Mixer({ endpointId: 'room', wheel, failed });
   const add = (sampleRateHz: number) => {
     const seat = mixer.add(
       `${mixer.seats.length}`,
@@ -34,7 +39,7 @@ function createRoom() {
     nowMs += 20;
     wheel.run(nowMs);
   };
-  return { mixer, add, turn };
+  return { mixer, add, turn, failures };
 }
 
 function keeping(heard: number[]): AudioSink {
@@ -95,7 +100,7 @@ describe('the sum of a conference', () => {
       const frequencyHz = 300 + index * 60;
       return { ...person, frequencyHz, tone: createTone(frequencyHz, person.sampleRateHz, -0.5) };
     });
-    for (let frame = 0; frame < 150; frame++) {
+    for (let frame = 0; frame < 100; frame++) {
       room.turn(
         people.map(({ seat, tone, sampleRateHz }) => {
           const pcm = new Int16Array(sampleRateHz / 50);
@@ -116,6 +121,19 @@ describe('the sum of a conference', () => {
       const between = toneLevel(pcm, sampleRateHz, frequencyHz + 30);
       expect(Math.max(own, between)).toBeLessThan(Math.min(...others) - 20);
     }
+  });
+
+  it('goes on without a member that fails, and without any other', () => {
+    const room = createRoom();
+    const [speaker, broken, listener] = [room.add(8000), room.add(16_000), room.add(8000)];
+    broken.seat.sinks[0]!.play = () => {
+      throw new Error('broken');
+    };
+    const pcm = Int16Array.from({ length: 160 }, (_, i) => 5000 * Math.sin(i / 3));
+    for (let frame = 0; frame < 10; frame++) room.turn([{ seat: speaker.seat, pcm }]);
+    expect(room.failures).toEqual(['1']);
+    expect(listener.heard).toHaveLength(1600);
+    expect(Math.max(...listener.heard)).toBeGreaterThan(4000);
   });
 
   it('costs those who are silent nothing: they all hear the one sum', () => {
