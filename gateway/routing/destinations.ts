@@ -81,7 +81,13 @@ export class Destinations {
       placement: { target, ...this.#caller(caller, this.#ourHost(parsed.host)) },
       host: parsed.host,
       to: { type: 'sip', endpoint: uri.replace(/^sips?:/i, '') },
-      guarded: { kind: 'sip', host: parsed.host, port: parsed.port },
+      guarded: {
+        kind: 'sip',
+        user: parsed.user,
+        // Where it really goes, RFC 3263 §4.
+        host: parsed.parameters.get('maddr')?.replace(/^\[|\]$/g, '') ?? parsed.host,
+        port: parsed.port,
+      },
     };
   }
 

@@ -9,8 +9,13 @@ import { type OutboundPattern, parseOutboundPattern } from './outbound-pattern.t
 export type OutboundDestination =
   /** Through a trunk. */
   | { readonly kind: 'number'; readonly number: string }
-  /** `host` without brackets. */
-  | { readonly kind: 'sip'; readonly host: string; readonly port?: number | undefined }
+  /** `user` unescaped, `host` without brackets. */
+  | {
+      readonly kind: 'sip';
+      readonly user?: string | undefined;
+      readonly host: string;
+      readonly port?: number | undefined;
+    }
   /** A phone that is registered here. */
   | { readonly kind: 'user' };
 
@@ -45,7 +50,10 @@ export class OutboundGuard {
       if (this.#applications.size === 0) return { allowed: true, release: () => {} };
       return refusal('outbound-not-allowed', `there is no application ${JSON.stringify(applicationKey)}`);
     }
-    if (!application.allows(destination) && !this.#isPeer(destination)) {
+    if (
+      !application.allows(destination) &&
+      !(this.#isPeer(destination) && application.allowsUser(destination))
+    ) {
       return refusal(
         'outbound-not-allowed',
         `${shown(destination)} is not in outbound.allow of application ${application.key}`,
@@ -59,6 +67,7 @@ export class OutboundGuard {
     if (destination.kind !== 'sip') return false;
     const host = destination.host.toLowerCase();
     if (this.#trunkHosts.has(host)) return true;
+    if (host === 'localhost') return true;
     return isIP(host) !== 0 && (isLoopback(host) || this.#peers.includes(host));
   }
 }
@@ -88,6 +97,15 @@ class Application {
     return this.#patterns.some(
       (pattern) => pattern.kind === 'host' && hostMatches(pattern, host, destination.port),
     );
+  }
+
+  /** A carrier or PBX calls what stands before the @ just as if it had been dialled: prefixes count there too. */
+  allowsUser(destination: OutboundDestination): boolean {
+    if (destination.kind !== 'sip') return true;
+    const { user = '' } = destination;
+    if (!/^[+\d]/.test(user)) return true;
+    const number = user.replace(/;.*$/s, '').replace(/[-.() ]/g, '');
+    return this.allows({ kind: 'number', number });
   }
 
   begin(nowMs: number): OutboundPermit {
@@ -141,7 +159,10 @@ function hostMatches(
 function shown(destination: OutboundDestination): string {
   if (destination.kind === 'user') return 'the phone';
   if (destination.kind === 'number') return `the number ${destination.number.slice(0, 40)}`;
-  return `the SIP host ${destination.host.slice(0, 100)}`;
+  const { user, host } = destination;
+  return user === undefined
+    ? `the SIP host ${host.slice(0, 100)}`
+    : `${user.slice(0, 40)} at the SIP host ${host.slice(0, 100)}`;
 }
 
 function refusal(code: OutboundRefusal, message: string): OutboundPermit {

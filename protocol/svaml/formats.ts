@@ -82,8 +82,9 @@ export function sipAddress(text: string): string | undefined {
   const withScheme = /^sips?:/i.test(text) ? text : `sip:${text}`;
   try {
     const uri = parseUri(withScheme);
-    // Headers in a URI would write into the INVITE.
-    return uri.headers.length > 0 || uri.password !== undefined ? undefined : withScheme;
+    // Headers in a URI would write into the INVITE, and `maddr` sends it elsewhere than the host says.
+    const odd = uri.headers.length > 0 || uri.password !== undefined || uri.parameters.has('maddr');
+    return odd ? undefined : withScheme;
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return undefined;

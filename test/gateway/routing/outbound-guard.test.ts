@@ -15,7 +15,12 @@ function guardOf(outbound: { allow?: string[]; maxConcurrent?: number; perMinute
   );
 }
 
-const sip = (host: string, port?: number): OutboundDestination => ({ kind: 'sip', host, port });
+const sip = (host: string, port?: number, user?: string): OutboundDestination => ({
+  kind: 'sip',
+  user,
+  host,
+  port,
+});
 const number = (text: string): OutboundDestination => ({ kind: 'number', number: text });
 
 describe('where an application may call', () => {
@@ -27,6 +32,8 @@ describe('where an application may call', () => {
     { allow: [], to: sip('CARRIER.example', 5060), allowed: true },
     { allow: [], to: sip('127.0.0.1', 5070), allowed: true },
     { allow: [], to: sip('::1'), allowed: true },
+    { allow: [], to: sip('localhost'), allowed: true },
+    { allow: [], to: sip('0.0.0.0'), allowed: false },
     { allow: [], to: sip('10.1.2.3'), allowed: true },
     { allow: [], to: sip('10.2.2.3'), allowed: false },
     { allow: [], to: sip('sip.example'), allowed: false },
@@ -40,6 +47,16 @@ describe('where an application may call', () => {
     { allow: ['pbx.example:5080'], to: sip('pbx.example'), allowed: false },
     { allow: ['[2001:db8::1]'], to: sip('2001:db8::1'), allowed: true },
     { allow: ['*'], to: sip('anything.example'), allowed: true },
+    // A number before the @ of a carrier is a number, whatever it is called over.
+    { allow: ['+46*'], to: sip('carrier.example', undefined, '+46701234567'), allowed: true },
+    { allow: ['+46*'], to: sip('carrier.example', undefined, '+881612345678'), allowed: false },
+    { allow: ['+46*'], to: sip('carrier.example', undefined, '00881612345678'), allowed: false },
+    { allow: ['+46*'], to: sip('carrier.example', undefined, '+46;phone-context=+881'), allowed: true },
+    { allow: ['+46*'], to: sip('carrier.example', undefined, '+8(81)-6'), allowed: false },
+    { allow: ['+46*'], to: sip('10.1.2.3', undefined, '011881612345678'), allowed: false },
+    { allow: ['+46*'], to: sip('10.1.2.3', undefined, 'alice'), allowed: true },
+    { allow: ['+46*', '10.1.*'], to: sip('10.1.2.3', undefined, '1234'), allowed: true },
+    { allow: [], to: sip('10.1.2.3', undefined, '1234'), allowed: true },
     // Numbers: the first prefix closes all others.
     { allow: ['*.example'], to: number('+46701234567'), allowed: true },
     { allow: ['+46*'], to: number('+46701234567'), allowed: true },

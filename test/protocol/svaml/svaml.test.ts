@@ -65,7 +65,7 @@ describe('SVAML is refused with the path of the field', () => {
     { value: { instructions: [{ name: 'startRecording', options: { credentials: 5 } }] }, message: 'options.credentials must be text of at most 4096 characters' },
     { value: { instructions: [{ name: 'startRecording', options: { transcriptionOptions: { enabled: true } } }] }, message: 'options.transcriptionOptions.enabled got true, expected false: transcription is not available' },
     { value: { action: { name: 'connectStream', destination: { type: 'Websocket', endpoint: 'http://x' } } }, message: 'action.destination.endpoint must be a ws:// or wss:// URL' },
-    ...['', 'bob', 'tel:+46', 'sip:', 'sip:bob@h?X=1', 'sip:a:b@h', 'sip:bob@h>', 'sip:bob@h\r\nX: y', 'http://x'].filter((endpoint) => endpoint !== 'bob').map((endpoint) => ({ value: { action: { ...sip, destination: { endpoint } } }, message: 'action.destination.endpoint must be a SIP address' })),
+    ...['', 'bob', 'tel:+46', 'sip:', 'sip:bob@h?X=1', 'sip:bob@h;MADDR=10.0.0.1', 'sip:a:b@h', 'sip:bob@h>', 'sip:bob@h\r\nX: y', 'http://x'].filter((endpoint) => endpoint !== 'bob').map((endpoint) => ({ value: { action: { ...sip, destination: { endpoint } } }, message: 'action.destination.endpoint must be a SIP address' })),
     { value: { action: { ...sip, destination: { type: 'number', endpoint: 'sip:a@b' } } }, message: 'action.destination.type must be sip, got "number"' },
     { value: { action: { ...sip, timeout: 0 } }, message: 'action.timeout must be a whole number from 1 to 600, got 0' },
     { value: { action: { ...sip, codecs: ['pcmu', 'g729'] } }, message: 'action.codecs[1] must be opus, g722, pcmu, pcma or l16, got "g729"' },
@@ -174,7 +174,7 @@ describe('whatever comes', () => {
           expect((error as Error).message.length).toBeLessThan(1_500);
         }
       }),
-      { numRuns: 3_000, seed: 6 },
+      { numRuns: 1_500, seed: 6 },
     );
     expect(taken).toBeGreaterThan(10);
   });
