@@ -70,6 +70,12 @@ export class StreamDownlink implements AudioSource {
     this.#format = { sampleRateHz, queueBytesMax, playout: { prebufferMs, catchesUp, listener } };
   }
 
+  /** Another server begins to speak. What waits of the one before is still played. */
+  begin(): void {
+    this.#halfSample = undefined;
+    if (this.#paused) this.pause(false);
+  }
+
   /** Bytes of a message in the stream's encoding, whole samples or not. */
   receive(bytes: Uint8Array, start: number, sizeBytes: number, nowMs: number): void {
     if (this.#decoder?.bytesPerSample === 1)

@@ -10,7 +10,7 @@ import {
   streamFrameMs,
   streamSampleRatesHz,
 } from '../../protocol/stream/messages.ts';
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { AudioFormat, AudioSink, AudioSource } from './audio-route.ts';
 import type {
   EndpointId,
@@ -23,12 +23,12 @@ import type {
 } from './media-messages.ts';
 import { StreamConversation } from './stream-conversation.ts';
 import { StreamDownlink } from './stream-downlink.ts';
+import { type StreamNotice, streamNotices } from './stream-notices.ts';
+import { StreamReports } from './stream-reports.ts';
 import type { OpenStreamSocket } from './stream-socket.ts';
 import { StreamUplink } from './stream-uplink.ts';
 
 type OpenStream = Extract<MediaCommand, { readonly type: 'openStream' }>;
-
-const statsEveryMs = 5000;
 
 export interface StreamEndpointOptions {
   readonly command: OpenStream;
@@ -55,10 +55,10 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #indirect = false;
   readonly #uplink: StreamUplink;
   readonly #downlink: StreamDownlink;
+  readonly #reports: StreamReports;
   readonly #listenOnly: boolean;
   /** `lost`: it was answered, and waits for another connection. */
   #state: 'opening' | 'answered' | 'lost' | 'over' = 'opening';
-  #stats: Timer | undefined;
   #reported = false;
   readonly #noticed = new Set<string>();
 
@@ -75,16 +75,22 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     this.endpointId = command.endpointId;
     this.#dialect = dialectNamed(command.dialect ?? 'sinch');
     this.#listenOnly = command.connect.tap !== undefined;
+    const { maxBufferMs = Number.POSITIVE_INFINITY, prebufferMs, catchesUp } = command.playout ?? {};
+    this.#reports = new StreamReports({
+      clock: options.clock,
+      tell: (event) => this.#conversation?.tell(event),
+      // Where a limit was asked for, that is what it is for.
+      overflowed: () => maxBufferMs === Number.POSITIVE_INFINITY && this.#notice('buffer-overflow'),
+    });
     const session = this.#dialect.createSession(command.connect);
     this.#uplink = new StreamUplink({
       sampleRateHz: session.sampleRateHz,
       frameMs: command.frameMs ?? streamFrameMs,
       channels: command.connect.tap === 'both' ? 2 : 1,
       gapMsMax: command.resumeMs ?? 0,
-      dropped: () => this.#notice('uplink-dropped', uplinkDropped),
+      dropped: () => this.#notice('uplink-dropped'),
     });
     const { bufferBytes } = command.limits;
-    const { maxBufferMs = Number.POSITIVE_INFINITY, prebufferMs, catchesUp } = command.playout ?? {};
     this.#downlink = new StreamDownlink({
       sampleRateHz: session.sampleRateHz,
       encoding: session.encoding,
@@ -92,15 +98,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
       prebufferMs,
       catchesUp,
       nowMs: () => options.clock.nowMs(),
-      listener: {
-        markReached: (name, status, playedMs) => this.#tell({ event: 'mark', name, status, playedMs }),
-        filled: (state, bufferedMs, droppedMs) => this.#flow(state, bufferedMs, droppedMs),
-        drained: (playedMs) => this.#tell({ event: 'drained', playedMs }),
-        overflowed: () => {
-          // Where a limit was asked for, that is what it is for.
-          if (maxBufferMs === Number.POSITIVE_INFINITY) this.#notice('buffer-overflow', bufferOverflow);
-        },
-      },
+      listener: this.#reports,
     });
     this.#converse(session, command);
   }
@@ -140,7 +138,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
         earlyAudio: () => this.#dropEarly(),
         invalid: (code, message) => {
           this.#messagesInvalid++;
-          this.#notice(code, message);
+          this.#noticeOnce(code, message);
         },
         receivedText: (sizeBytes) => {
           this.#messagesReceived++;
@@ -161,9 +159,9 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     if (reply === 'answer') {
       const { session, socket } = this.#conversation!;
       this.#state = 'answered';
-      if (this.#downlink.paused) this.#downlink.pause(false);
+      this.#downlink.begin();
       const gapMs = this.#uplink.begin(socket, session);
-      if (session.wants('stats')) this.#tellStats();
+      if (session.wants('stats')) this.#reports.tellStats(this.#downlink);
       if (resumed) {
         this.#resumes++;
         const droppedMs = this.#uplink.gapDroppedMs;
@@ -200,13 +198,18 @@ export class StreamEndpoint implements AudioSource, AudioSink {
       case 'continue':
         return this.#downlink.pause(command.command === 'pause');
       case 'status':
-        return this.#tellStatus();
+        return this.#reports.status(this.#downlink);
       case 'dtmf':
       case 'hangup':
       case 'transfer':
         return this.#emit({ type: 'streamAsked', endpointId, ...command });
       default:
     }
+  }
+
+  /** Said where the server asked for such events. */
+  tell(event: StreamEvent): void {
+    if (this.#state === 'answered') this.#conversation?.tell(event);
   }
 
   // ---- Up: source → server -----------------------------------------------------------------------------------
@@ -216,12 +219,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   }
 
   playBytes(bytes: Uint8Array, offset: number, sizeBytes: number, _nowMs: number): void {
-    // Aligned, and no longer at a time than what the uplink converts in one go.
-    for (let done = 0; done < sizeBytes; done += playBytesMax) {
-      const size = Math.min(sizeBytes - done, playBytesMax);
-      const pcm = new Int16Array(bytes.slice(offset + done, offset + done + size).buffer);
-      this.#uplink.play(pcm, 0, pcm.length);
-    }
+    this.#uplink.playBytes(bytes, offset, sizeBytes);
   }
 
   // ---- Down: server → sinks ----------------------------------------------------------------------------------
@@ -250,7 +248,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   #dropEarly(): void {
     this.#messagesEarly++;
-    this.#notice('early-audio', this.#listenOnly ? audioOfListener : earlyAudio);
+    this.#notice(this.#listenOnly ? 'audio-of-listener' : 'early-audio');
   }
 
   #readBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void {
@@ -280,39 +278,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   /** Whatever came before is not heard any more; marks in it are reported first. */
   #clear(): void {
     const droppedMs = this.#downlink.clear();
-    this.#tell({ event: 'cleared', playedMs: this.#downlink.playedMs, droppedMs });
-  }
-
-  // ---- What the server is told -------------------------------------------------------------------------------
-
-  /** Said where the server asked for such events. */
-  tell(event: StreamEvent): void {
-    if (this.#state === 'answered') this.#tell(event);
-  }
-
-  #tell(event: StreamEvent): void {
-    this.#conversation?.tell(event);
-  }
-
-  #flow(state: 'xoff' | 'xon', bufferedMs: number, droppedMs: number): void {
-    const event = 'flow';
-    this.#tell(droppedMs > 0 ? { event, state, bufferedMs, droppedMs } : { event, state, bufferedMs });
-  }
-
-  #tellStatus(): void {
-    const { queuedMs: bufferedMs, playedMs, paused, marksWaiting: marks } = this.#downlink;
-    const state = paused ? 'paused' : bufferedMs > 0 ? 'playing' : 'idle';
-    this.#tell({ event: 'status', state, bufferedMs, playedMs, marks });
-  }
-
-  #tellStats(): void {
-    this.#stats?.cancel();
-    this.#stats = this.#options.clock.after(statsEveryMs, () => {
-      if (this.#state !== 'answered') return;
-      const { line, queuedMs: bufferedMs } = this.#downlink;
-      if (line !== undefined) this.#tell({ event: 'stats', ...line, bufferedMs });
-      this.#tellStats();
-    });
+    this.#reports.cleared(this.#downlink, droppedMs);
   }
 
   // ---- Patch bay ---------------------------------------------------------------------------------------------
@@ -386,7 +352,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #lose(end: StreamEnd): void {
     this.#state = 'lost';
     this.#conversation = undefined;
-    this.#stats?.cancel();
+    this.#reports.stop();
     this.#uplink.lose();
     this.#emit({ type: 'streamLost', endpointId: this.endpointId, end });
   }
@@ -413,7 +379,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   #stop(): void {
     this.#state = 'over';
-    this.#stats?.cancel();
+    this.#reports.stop();
     this.#uplink.end();
   }
 
@@ -429,7 +395,11 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     this.#emit({ type: 'streamClosed', endpointId: this.endpointId, end, counters: this.counters() });
   }
 
-  #notice(code: string, message: string): void {
+  #notice(code: StreamNotice): void {
+    this.#noticeOnce(code, streamNotices[code]);
+  }
+
+  #noticeOnce(code: string, message: string): void {
     if (this.#noticed.has(code)) return;
     this.#noticed.add(code);
     this.#emit({ type: 'notice', endpointId: this.endpointId, code, message });
@@ -440,9 +410,4 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   }
 }
 
-const playBytesMax = 1920;
-const uplinkDropped = 'the server takes audio more slowly than real time; some of it is dropped';
-const bufferOverflow = 'more audio came than stream.bufferBytes holds; the oldest is dropped';
-const earlyAudio = 'audio that comes before the answer is dropped';
-const audioOfListener = 'audio from a server that only listens is dropped';
 const tooManyMarks = 'at most 1000 marks may wait; this one is not reported';

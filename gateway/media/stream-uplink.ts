@@ -7,6 +7,7 @@ import type { StreamSocket } from './stream-socket.ts';
  *  payload of a message that is not sent as samples. */
 const scratch = new Int16Array(18_432);
 const payload = new Uint8Array(65_536);
+const playBytesMax = 1920;
 
 export interface StreamUplinkOptions {
   readonly sampleRateHz: number;
@@ -94,6 +95,15 @@ export class StreamUplink {
     resampler.process(pcm, offset, samples, message, 0);
     this.#socket!.sendAudio();
     this.framesSent++;
+  }
+
+  playBytes(bytes: Uint8Array, offset: number, sizeBytes: number): void {
+    // Aligned, and no longer at a time than what is converted in one go.
+    for (let done = 0; done < sizeBytes; done += playBytesMax) {
+      const size = Math.min(sizeBytes - done, playBytesMax);
+      const pcm = new Int16Array(bytes.slice(offset + done, offset + done + size).buffer);
+      this.play(pcm, 0, pcm.length);
+    }
   }
 
   /** A packet of 10, 30, 40 … ms: messages are filled from as many as it takes. */
