@@ -164,43 +164,90 @@ const LOWER_GROWTH = Int32Array.of(
   -30,
   -60,
 );
-const LOWER_LOGARITHM_MAX = 18432;
 
-/** 0 to 4 kHz, six bits a sample, of which the predictor sees four. */
-export class LowerBand {
+/** What both bands do with the codes that cross the line: predictor and step follow them, on both ends alike. */
+class Adaptation {
   readonly #predictor = new Predictor();
+  readonly #inverse: Int32Array;
+  readonly #growth: Int32Array;
+  readonly #logarithmMax: number;
+  readonly #stepShift: number;
+  readonly #stepFirst: number;
   #logarithm = 0;
-  #step = 32;
+  step: number;
 
-  encode(sample: number): number {
-    const difference = saturate(sample - this.#predictor.signal);
-    const magnitude = difference >= 0 ? difference : ~difference;
-    let passed = 0;
-    while (passed < LOWER_LEVELS.length && magnitude >= (LOWER_LEVELS[passed]! * this.#step) >> 12) passed++;
-    // Codes 63 and 62 are the two smallest negative differences, the rest go down from 31 and from 61.
-    const code = difference >= 0 ? 61 - passed : passed < 2 ? 63 - passed : 33 - passed;
-    this.#adapt(code >> 2);
-    return code;
+  /** `inverse` and `growth` by the code that the predictor sees. */
+  constructor(tables: {
+    readonly inverse: Int32Array;
+    readonly growth: Int32Array;
+    readonly logarithmMax: number;
+    readonly stepShift: number;
+    readonly stepFirst: number;
+  }) {
+    this.#inverse = tables.inverse;
+    this.#growth = tables.growth;
+    this.#logarithmMax = tables.logarithmMax;
+    this.#stepShift = tables.stepShift;
+    this.#stepFirst = tables.stepFirst;
+    this.step = tables.stepFirst;
   }
 
-  decode(code: number): number {
-    const sample = limit(saturate(this.#predictor.signal + ((this.#step * LOWER_INVERSE[code]!) >> 15)));
-    this.#adapt(code >> 2);
-    return sample;
+  /** Of the sample from what was predicted. */
+  difference(sample: number): number {
+    return saturate(sample - this.#predictor.signal);
   }
 
-  #adapt(coarse: number): void {
-    const difference = (this.#step * LOWER_COARSE_INVERSE[coarse]!) >> 15;
-    const logarithm = ((this.#logarithm * 127) >> 7) + LOWER_GROWTH[coarse]!;
-    this.#logarithm = Math.max(0, Math.min(LOWER_LOGARITHM_MAX, logarithm));
-    this.#step = stepOf(this.#logarithm, 8);
+  /** The sample that a quantized difference stands for. */
+  reconstruct(inverse: number): number {
+    return limit(saturate(this.#predictor.signal + ((this.step * inverse) >> 15)));
+  }
+
+  adapt(code: number): void {
+    const difference = (this.step * this.#inverse[code]!) >> 15;
+    const logarithm = ((this.#logarithm * 127) >> 7) + this.#growth[code]!;
+    this.#logarithm = Math.max(0, Math.min(this.#logarithmMax, logarithm));
+    this.step = stepOf(this.#logarithm, this.#stepShift);
     this.#predictor.adapt(difference);
   }
 
   reset(): void {
     this.#predictor.reset();
     this.#logarithm = 0;
-    this.#step = 32;
+    this.step = this.#stepFirst;
+  }
+}
+
+/** 0 to 4 kHz, six bits a sample, of which the predictor sees four. */
+export class LowerBand {
+  readonly #adaptation = new Adaptation({
+    inverse: LOWER_COARSE_INVERSE,
+    growth: LOWER_GROWTH,
+    logarithmMax: 18_432,
+    stepShift: 8,
+    stepFirst: 32,
+  });
+
+  encode(sample: number): number {
+    const adaptation = this.#adaptation;
+    const difference = adaptation.difference(sample);
+    const magnitude = difference >= 0 ? difference : ~difference;
+    const { step } = adaptation;
+    let passed = 0;
+    while (passed < LOWER_LEVELS.length && magnitude >= (LOWER_LEVELS[passed]! * step) >> 12) passed++;
+    // Codes 63 and 62 are the two smallest negative differences, the rest go down from 31 and from 61.
+    const code = difference >= 0 ? 61 - passed : passed < 2 ? 63 - passed : 33 - passed;
+    adaptation.adapt(code >> 2);
+    return code;
+  }
+
+  decode(code: number): number {
+    const sample = this.#adaptation.reconstruct(LOWER_INVERSE[code]!);
+    this.#adaptation.adapt(code >> 2);
+    return sample;
+  }
+
+  reset(): void {
+    this.#adaptation.reset();
   }
 }
 
@@ -208,40 +255,34 @@ const HIGHER_LEVEL = 564;
 /** Tables QM2 and, by the same code, WH and RH2. */
 const HIGHER_INVERSE = Int32Array.of(-7408, -1616, 7408, 1616);
 const HIGHER_GROWTH = Int32Array.of(798, -214, 798, -214);
-const HIGHER_LOGARITHM_MAX = 22528;
 
 /** 4 to 8 kHz, two bits a sample. */
 export class HigherBand {
-  readonly #predictor = new Predictor();
-  #logarithm = 0;
-  #step = 8;
+  readonly #adaptation = new Adaptation({
+    inverse: HIGHER_INVERSE,
+    growth: HIGHER_GROWTH,
+    logarithmMax: 22_528,
+    stepShift: 10,
+    stepFirst: 8,
+  });
 
   encode(sample: number): number {
-    const difference = saturate(sample - this.#predictor.signal);
+    const adaptation = this.#adaptation;
+    const difference = adaptation.difference(sample);
     const magnitude = difference >= 0 ? difference : ~difference;
-    const large = magnitude >= (HIGHER_LEVEL * this.#step) >> 12;
+    const large = magnitude >= (HIGHER_LEVEL * adaptation.step) >> 12;
     const code = (difference >= 0 ? 2 : 0) + (large ? 0 : 1);
-    this.#adapt(code);
+    adaptation.adapt(code);
     return code;
   }
 
   decode(code: number): number {
-    const sample = limit(saturate(this.#predictor.signal + ((this.#step * HIGHER_INVERSE[code]!) >> 15)));
-    this.#adapt(code);
+    const sample = this.#adaptation.reconstruct(HIGHER_INVERSE[code]!);
+    this.#adaptation.adapt(code);
     return sample;
   }
 
-  #adapt(code: number): void {
-    const difference = (this.#step * HIGHER_INVERSE[code]!) >> 15;
-    const logarithm = ((this.#logarithm * 127) >> 7) + HIGHER_GROWTH[code]!;
-    this.#logarithm = Math.max(0, Math.min(HIGHER_LOGARITHM_MAX, logarithm));
-    this.#step = stepOf(this.#logarithm, 10);
-    this.#predictor.adapt(difference);
-  }
-
   reset(): void {
-    this.#predictor.reset();
-    this.#logarithm = 0;
-    this.#step = 8;
+    this.#adaptation.reset();
   }
 }
