@@ -62,7 +62,7 @@ export const recordingSettings = Type.Object(
     format: Type.Enum(['wav', 'flac', 'ogg'], {
       default: 'wav',
       description:
-        'Of recordings that name none: wav, flac (lossless, about half as long) or ogg (Opus, a tenth).',
+        'Of recordings that name none: wav, flac (lossless, about half as long) or ogg (Opus, an eighth at 16 kHz).',
     }),
     s3: Type.Optional(
       Type.Object(

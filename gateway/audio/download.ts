@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { isIPv6, type LookupFunction } from 'node:net';
 import { errorCode, errorMessage } from '../errors.ts';
 import type { EndpointGuard } from '../routing/endpoint-guard.ts';
-import { Aborted } from './abort.ts';
+import { Aborted, unlessAborted } from './abort.ts';
 import { AudioError } from './audio-source.ts';
 
 export interface DownloadOptions {
@@ -75,12 +75,12 @@ async function ask(text: string, options: DownloadOptions, signal: AbortSignal):
   if (!URL.canParse(text) || !/^https?:\/\//i.test(text))
     throw new AudioError('audio-malformed', `${shownUrl(text)} is no http:// or https:// URL`);
   const url = new URL(text);
-  const approval = await options.guard?.approve(url.href);
+  // A resolver may take longer than anybody waits.
+  const approval = await (options.guard && unlessAborted(options.guard.approve(url.href), signal));
   if (approval?.approved === false) {
     const code = approval.code === 'endpoint-unresolved' ? 'audio-unreachable' : 'audio-forbidden';
     throw new AudioError(code, `audio ${approval.message}`);
   }
-  signal.throwIfAborted();
   const secure = url.protocol === 'https:';
   return new Promise((resolve, reject) => {
     const request = (secure ? httpsRequest : httpRequest)(

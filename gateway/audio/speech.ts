@@ -117,13 +117,19 @@ export class Speech {
       .split(/\s+/)
       .map((word) => word.replaceAll('{voice}', voice));
     return new Promise((resolve, reject) => {
-      const child = spawn(program, args, { shell: false, stdio: ['pipe', 'pipe', 'pipe'] });
+      const child = spawn(program, args, {
+        shell: false,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: withoutSettings(process.env),
+        // A group of its own, so that what it starts ends with it.
+        detached: true,
+      });
       let failure: Error | undefined;
       let complaint = '';
       let bytes = 0;
       const fail = (error: Error) => {
         failure ??= error;
-        child.kill('SIGKILL');
+        killGroup(child.pid);
         child.stdout.destroy();
       };
       const abort = () => fail(new Aborted());
@@ -168,6 +174,20 @@ export class Speech {
       child.stdin.end(`${text}\n`);
     });
   }
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It ended by itself just now.
+  }
+}
+
+/** Settings in the environment hold secrets. */
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('CALLWIRE_')));
 }
 
 async function* asyncItems<Item>(items: readonly Item[]): AsyncGenerator<Item> {

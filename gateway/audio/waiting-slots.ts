@@ -2,13 +2,18 @@ import { Slots } from '../callbacks/slots.ts';
 import { unlessAborted } from './abort.ts';
 import { AudioError } from './audio-source.ts';
 
+/** Who hears nothing for so long should hear why. */
+const waitMsDefault = 15_000;
+
 /** So many at a time, and so many who wait for that. */
 export class WaitingSlots {
   readonly #slots: Slots;
   readonly #setting: string;
+  readonly #waitMsMax: number;
 
   /** @param setting which allows more. */
-  constructor(count: number, waitingMax: number, setting: string) {
+  constructor(count: number, waitingMax: number, setting: string, waitMsMax: number = waitMsDefault) {
+    this.#waitMsMax = waitMsMax;
     this.#slots = new Slots(count, waitingMax);
     this.#setting = setting;
   }
@@ -24,14 +29,21 @@ export class WaitingSlots {
         resolve();
       });
     });
-    if (leave === undefined)
-      throw new AudioError('audio-busy', `too much is wanted at a time (${this.#setting}); try again later`);
+    const busy = () =>
+      new AudioError('audio-busy', `too much is wanted at a time (${this.#setting}); try again later`);
+    if (leave === undefined) throw busy();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(busy()), this.#waitMsMax);
+    });
     try {
-      await unlessAborted(place, signal);
+      await unlessAborted(Promise.race([place, late]), signal);
     } catch (error) {
       if (entered) this.#slots.release();
       else leave();
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
     let held = true;
     return () => {

@@ -9,6 +9,8 @@ export interface S3Settings {
   readonly bucket: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Files beyond it go in parts of this size. Default 8 MiB; S3 itself takes no less than 5. */
+  readonly partBytes?: number | undefined;
 }
 
 export interface S3Target {

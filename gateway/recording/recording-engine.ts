@@ -47,6 +47,8 @@ export class RecordingEngine {
   readonly #busy = new Set<string>();
   readonly #finishing = new Set<Promise<void>>();
   readonly #alive: Set<string>;
+  /** Told once. */
+  readonly #hopeless = new Set<string>();
   readonly #uploadTries = new Map<string, number>();
   #timer: Timer | undefined;
   #touch: Timer | undefined;
@@ -194,6 +196,8 @@ export class RecordingEngine {
       for (const pending of await listPending(this.#options.settings.directory)) {
         if (this.#closed) return;
         await this.#lookAt(pending).catch((error: unknown) => {
+          if (this.#hopeless.has(pending.name)) return;
+          this.#hopeless.add(pending.name);
           const fields = { file: pending.partPath, detail: errorMessage(error) };
           this.#notice('warn', fields, 'recording of an earlier life cannot be completed');
         });

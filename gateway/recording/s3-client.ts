@@ -17,7 +17,7 @@ export interface S3Options {
   /** Waits, for back-off. Rejects where the signal does. */
   readonly wait: (delayMs: number) => Promise<void>;
   /** Beyond it a file goes in parts of this size. S3 takes at least 5 MiB. */
-  readonly partBytes?: number;
+  readonly partBytes?: number | undefined;
 }
 
 export const s3PartBytesDefault = 8 * 1024 * 1024;

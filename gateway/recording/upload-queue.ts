@@ -105,7 +105,11 @@ export class UploadQueue {
           credentials: used,
           contentType: contentTypes[format],
         },
-        { signal: this.#stop.signal, wait: (delayMs) => this.#wait(delayMs) },
+        {
+          signal: this.#stop.signal,
+          wait: (delayMs) => this.#wait(delayMs),
+          partBytes: this.#s3?.partBytes,
+        },
       );
       await pending.discard();
       return { url, failure: undefined };

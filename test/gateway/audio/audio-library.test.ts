@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { buildFlacHeader, FlacEncoder } from '../../../codecs/flac-encoder.ts';
 import { toneLevel } from '../../../codecs/goertzel.ts';
 import { createTone } from '../../../codecs/tones.ts';
 import { buildWav } from '../../../codecs/wav.ts';
@@ -81,7 +82,7 @@ describe('a file', () => {
     { name: 'tone-opus-stereo.ogg', extraMs: 10 },
   ];
   it.each(files)('$name is half a second of 1 kHz at every rate', async ({ name, extraMs }) => {
-    for (const sampleRateHz of [8000, 16_000, 24_000, 44_100, 48_000]) {
+    for (const sampleRateHz of [8000, 24_000, 44_100]) {
       const pcm = await hear({ kind: 'file', path: fixtures + name }, { sampleRateHz });
       const ms = (pcm.length * 1000) / sampleRateHz;
       expect(ms).toBeGreaterThanOrEqual(499);
@@ -166,6 +167,16 @@ describe('a file', () => {
     await expect(heard).rejects.toMatchObject({ code, message: expect.stringContaining(says) });
     expect(counted).toEqual([code]);
     expect(library.counters()).toMatchObject({ failed: 1, decoding: 0 });
+  });
+
+  it('of 20 KB that holds a quarter of an hour is given up before it fills the memory', async () => {
+    const encoder = new FlacEncoder({ channels: 1, sampleRateHz: 8000 });
+    const frames = encoder.push(new Int16Array(8000 * 900));
+    const file = Buffer.concat([buildFlacHeader({ channels: 1, sampleRateHz: 8000 }), ...frames]);
+    expect(file.length).toBeLessThan(25_000);
+    await writeFile(join(directory, 'bomb.flac'), file);
+    const heard = hear({ kind: 'file', path: join(directory, 'bomb.flac') });
+    await expect(heard).rejects.toMatchObject({ code: 'audio-too-long' });
   });
 
   it("is not for those who are not the gateway's operator", async () => {
@@ -284,6 +295,20 @@ describe('a text', () => {
       code,
       message: expect.stringContaining(says),
     });
+  });
+
+  it('is spoken without our settings in the environment', async () => {
+    await library.close();
+    process.env.CALLWIRE_SECRET_OF_A_TEST = 'secret';
+    try {
+      library = open({ speech: { ...speech, command: `${speaker} env` } });
+      const heard = hear({ kind: 'speech', text: 'Hello' });
+      await expect(heard).rejects.toMatchObject({
+        message: expect.stringContaining('ended with 4: 0 settings'),
+      });
+    } finally {
+      delete process.env.CALLWIRE_SECRET_OF_A_TEST;
+    }
   });
 
   it.each(['-f', '../x', 'a b', ''])(

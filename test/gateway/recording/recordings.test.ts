@@ -356,10 +356,7 @@ describe('S3', () => {
 
   async function record(seconds: number, expected: string) {
     const { writer, events, heard } = begin({ destination: "s3://calls/2026/möte (1)'*.wav" });
-    for (let i = 0; i < seconds; i++) {
-      writer.write(second(0));
-      if (i % 100 === 99) await written();
-    }
+    for (let i = 0; i < seconds; i++) writer.write(second(0));
     writer.finish();
     await heard(expected);
     return events;
@@ -380,19 +377,15 @@ describe('S3', () => {
   });
 
   it('gets a long one in parts, of which each is tried again', async () => {
-    start({ s3: settings(), clock: hurried });
+    start({ s3: { ...settings(), partBytes: 64_000 }, clock: hurried });
     let failures = 0;
     server.fail = ({ url }) =>
       url.searchParams.get('partNumber') === '2' && failures++ < 2 ? [503, 'SlowDown'] : undefined;
     const { writer, heard } = begin({ destination: 's3://calls/long.wav' });
-    for (let i = 0; i < 550; i++) {
-      writer.write(second(0));
-      if (i % 100 === 99) await written();
-    }
+    for (let i = 0; i < 5; i++) writer.write(second(0));
     writer.finish();
     await heard('available');
-    expect(server.objects.get('calls/long.wav')!.body.length).toBe(80 + 550 * 32_000);
-    expect(server.objects.get('calls/long.wav')!.contentType).toBe(undefined);
+    expect(server.objects.get('calls/long.wav')!.body.length).toBe(80 + 5 * 32_000);
     expect(server.requests.map((request) => request.replace(/uploadId=.*/, 'ID'))).toEqual([
       'POST /calls/long.wav?uploads=',
       'PUT /calls/long.wav?partNumber=1&ID',
@@ -435,10 +428,10 @@ describe('S3', () => {
   );
 
   it('gives up a long one whole where a part cannot be stored', async () => {
-    start({ s3: settings(), clock: hurried });
+    start({ s3: { ...settings(), partBytes: 64_000 }, clock: hurried });
     server.fail = ({ url }) =>
       url.searchParams.get('partNumber') === '2' ? [403, 'AccessDenied'] : undefined;
-    const events = await record(270, 'failed');
+    const events = await record(3, 'failed');
     expect(events.at(-1)).toMatchObject({ stage: 'upload' });
     expect(server.open.size).toBe(0);
   });
