@@ -8,13 +8,15 @@ import {
   streamCloses,
 } from '../../protocol/stream/messages.ts';
 import type { Clock, Timer } from '../clock.ts';
-import type { StreamEnd, StreamLimits, StreamReply } from './media-messages.ts';
-import type { OpenStreamSocket, StreamSocket, StreamSocketOptions } from './stream-socket.ts';
+import type { StreamEnd, StreamLimits, StreamReply, StreamTarget } from './media-messages.ts';
+import type { OpenStreamSocket, StreamSocket } from './stream-socket.ts';
 
 export interface StreamConversationOptions {
   readonly dialect: StreamDialect;
   readonly session: DialectSession;
-  readonly target: Omit<StreamSocketOptions, 'transport' | 'subprotocol' | 'textBytesMax'>;
+  readonly target: StreamTarget;
+  /** Samples of one audio message that we send. */
+  readonly messageSamples: number;
   readonly open: OpenStreamSocket;
   readonly clock: Clock;
   readonly limits: StreamLimits;
@@ -68,8 +70,23 @@ export class StreamConversation {
       }
     };
     const { transport, subprotocol, textBytesMax } = dialect;
+    const { url, address, headers, tls } = options.target;
+    const { connectTimeoutMs, bufferBytes: binaryBytesMax } = options.limits;
+    const { sampleRateHz } = options.session;
     this.socket = options.open(
-      { ...options.target, transport, subprotocol, textBytesMax },
+      {
+        transport,
+        subprotocol,
+        textBytesMax,
+        url,
+        address,
+        headers,
+        tls,
+        connectTimeoutMs,
+        binaryBytesMax,
+        audioSamples: options.messageSamples,
+        sampleRateHz,
+      },
       {
         opened: () => guarded(() => this.#opened()),
         receiveText: (text) => guarded(() => this.#receiveText(text)),

@@ -90,11 +90,13 @@ export class StreamEndpoint implements AudioSource, AudioSink {
       gapMsMax: command.resumeMs ?? 0,
       dropped: () => this.#notice('uplink-dropped'),
     });
-    const { bufferBytes } = command.limits;
     this.#downlink = new StreamDownlink({
       sampleRateHz: session.sampleRateHz,
       encoding: session.encoding,
-      queueBytesMax: Math.min(bufferBytes, Math.floor((maxBufferMs * session.sampleRateHz) / 1000) * 2),
+      queueBytesMax: Math.min(
+        command.limits.bufferBytes,
+        Math.floor((maxBufferMs * session.sampleRateHz) / 1000) * 2,
+      ),
       prebufferMs,
       catchesUp,
       nowMs: () => options.clock.nowMs(),
@@ -105,9 +107,8 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   // ---- The conversation --------------------------------------------------------------------------------------
 
-  #converse(session: DialectSession, { url, address, headers, tls }: StreamTarget): void {
+  #converse(session: DialectSession, target: StreamTarget): void {
     const { open, clock, failed } = this.#options;
-    const { limits } = this.#command;
     this.#indirect = session.receiveBinary !== undefined;
     const present = (run: () => void) => {
       if (this.#conversation === conversation) run();
@@ -115,19 +116,11 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     const conversation: StreamConversation = new StreamConversation({
       dialect: this.#dialect,
       session,
-      target: {
-        url,
-        address,
-        headers,
-        tls,
-        connectTimeoutMs: limits.connectTimeoutMs,
-        binaryBytesMax: limits.bufferBytes,
-        audioSamples: this.#uplink.messageSamples,
-        sampleRateHz: session.sampleRateHz,
-      },
+      target,
+      messageSamples: this.#uplink.messageSamples,
       open,
       clock,
-      limits,
+      limits: this.#command.limits,
       listenOnly: this.#listenOnly,
       handlers: {
         connected: () => {
