@@ -1,7 +1,7 @@
 import type { Static, TSchema } from 'typebox';
 
-/** Checks what a person or a program wrote against a typebox schema and fills in the defaults. Every problem is
- *  found, not just the first, and each says where, what was found and what was expected.
+/** Checks what a person or a program wrote against a typebox schema and fills in the defaults. All problems are
+ *  found (of unknown keys a hundred), not just the first, and each says where, what was found and what was expected.
  *
  *  Understood: objects (closed: unknown keys are refused), arrays, tuples, strings, numbers, booleans, enums. A
  *  property with `default` may be left out and is then filled in, so that `Static` of the schema is the type after
@@ -101,6 +101,9 @@ export function expectedText(schema: SchemaNode, formats: Formats): string {
   }
 }
 
+/** Nobody reads more, and whoever sends thousands of unknown keys shall not have each compared with every known one. */
+const problemsMax = 100;
+
 class Check {
   readonly problems: SchemaProblem[] = [];
   readonly #formats: Formats;
@@ -132,10 +135,12 @@ class Check {
       this.#visitProperty(schema, schema.decidedBy, given(schema.decidedBy), path, filled);
       if (this.problems.length > before) return filled;
     }
+    const known = Object.keys(properties);
     for (const key of Object.keys(held)) {
-      if (!Object.hasOwn(properties, key)) this.#unknown(key, Object.keys(properties), path);
+      if (this.problems.length >= problemsMax) break;
+      if (!Object.hasOwn(properties, key)) this.#unknown(key, known, path);
     }
-    for (const key of Object.keys(properties)) {
+    for (const key of known) {
       if (key !== schema.decidedBy) this.#visitProperty(schema, key, given(key), path, filled);
     }
     return filled;

@@ -154,6 +154,42 @@ describe('requests have a rate', () => {
   });
 });
 
+test('a flood of bad requests gets 4xx, no stack, and does not hold up the probe', async () => {
+  await start();
+  const json = { ...basicHeaders(app), 'content-type': 'application/json' };
+  const bad = [
+    () => post(json, '['.repeat(60_000)),
+    () => post(json, `"${'x'.repeat(70_000)}"`),
+    () => post(json, Buffer.alloc(60_000, 0xff)),
+    () =>
+      post(
+        json,
+        JSON.stringify({
+          method: 'ttsCallout',
+          ttsCallout: Object.fromEntries(Array.from({ length: 4_000 }, (_, i) => [`k${i}`, i])),
+        }),
+      ),
+    () => post(signedHeaders({ ...app, secret: other.secret }, 'POST', path, callout)),
+    () => askHttp(server.url, 'PUT', path, json, '{}'),
+    () => askHttp(server.url, 'GET', `/${'x'.repeat(8_000)}`, json),
+  ];
+  let longestMs = 0;
+  let done = false;
+  const probing = (async () => {
+    while (!done) {
+      const startedMs = performance.now();
+      expect((await askHttp(server.url, 'GET', '/healthz')).status).toBe(200);
+      longestMs = Math.max(longestMs, performance.now() - startedMs);
+    }
+  })();
+  const replies = await Promise.all(Array.from({ length: 140 }, (_, i) => bad[i % bad.length]!()));
+  done = true;
+  await probing;
+  expect(replies.filter(({ status }) => status < 400 || status > 499)).toEqual([]);
+  expect(replies.filter(({ text }) => /\.ts|\.js|node:/.test(text))).toEqual([]);
+  expect(longestMs).toBeLessThan(2_000);
+});
+
 test('events have no HEAD, as it would never end', async () => {
   await start();
   expect((await askHttp(server.url, 'HEAD', '/events', basicHeaders(app))).status).toBe(405);

@@ -1,4 +1,6 @@
+import { Script } from 'node:vm';
 import { describe, expect, test } from 'vitest';
+import { dashboardPage, dashboardScript } from '../../../gateway/control/dashboard-page.ts';
 import { docsPage } from '../../../gateway/control/docs-page.ts';
 import { httpRoutes } from '../../../gateway/control/http-routes.ts';
 import { startHttpServer } from '../../../gateway/control/http-server.ts';
@@ -94,6 +96,16 @@ describe('the pages', () => {
     for (const { path } of httpRoutes) expect(page).toContain(path.replace(/:(\w+)/g, '{$1}'));
     expect(page).not.toMatch(/<script|src="(?!\/)|href="(?![#/])|url\(|@import/);
     expect(page).not.toContain('undefined');
+  });
+
+  test('run nothing but a script that parses, and put nothing that came from outside into markup', () => {
+    expect(() => new Script(dashboardScript)).not.toThrow();
+    expect(dashboardScript).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/);
+    expect(dashboardPage.match(/(?:src|href)="[^"]*"/g)).toEqual([
+      'href="/docs"',
+      'href="/metrics"',
+      'src="/dashboard.js"',
+    ]);
   });
 
   test('are served with a policy that keeps everything else out', async () => {
