@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { type BotCall, createBotServer } from '../../gateway/bots/bot-server.ts';
 import { systemClock } from '../../gateway/clock.ts';
 import { defaultConfig } from '../../gateway/config.ts';
@@ -10,14 +10,14 @@ import { silentLog } from '../../gateway/log.ts';
 import { createInlineMediaPool } from '../../gateway/media/inline-media-pool.ts';
 import { openWebSocket } from '../../gateway/media/websocket.ts';
 import { systemNetwork } from '../../gateway/network.ts';
-import { type CallOptions, placeCall } from '../../gateway/phone/phone.ts';
+import { placeCall } from '../../gateway/phone/phone.ts';
 import type { PhoneCall } from '../../gateway/phone/phone-call.ts';
 
 /** The bot library against the gateway itself, over real sockets. */
 
 const opened: { close(): Promise<void> }[] = [];
 
-afterEach(async () => {
+afterAll(async () => {
   for (const resource of opened.splice(0).reverse()) await resource.close();
 });
 
@@ -49,14 +49,18 @@ async function start(url: string, streamingOptions: object): Promise<Gateway> {
   return gateway;
 }
 
-function dial(gateway: Gateway, options: Partial<CallOptions> = {}): Promise<PhoneCall> {
+function dial(gateway: Gateway): Promise<PhoneCall> {
   const target = `sip:bot@${gateway.listening.sip[0]!.replace('udp:', '')}`;
-  return placeCall({ target, address: '127.0.0.1', codecs: ['pcmu'], ...options });
+  return placeCall({ target, address: '127.0.0.1', codecs: ['pcmu'] });
 }
 
-describe('a bot of the library and the gateway', () => {
+describe.concurrent('a bot of the library and the gateway', () => {
   it('agree on marks, pauses, clears, digits and the end, to the sample', async () => {
     const failures: unknown[] = [];
+    let listening: () => void = () => {};
+    const readingDigits = new Promise<void>((resolve) => {
+      listening = resolve;
+    });
     const seen: Record<string, unknown> = {};
     const ms = (call: BotCall, duration: number) => new Int16Array((call.sampleRate * duration) / 1_000);
     const server = await createBotServer({
@@ -81,14 +85,20 @@ describe('a bot of the library and the gateway', () => {
         call.play(ms(call, 40));
         seen.afterwards = Math.round((await call.mark()).playedMs - cleared.playedMs);
         const digits = call.readDigits({ max: 2 });
+        listening();
         call.sendDtmf('4B');
         seen.digits = await digits;
+        // Longer than the two digits to the phone take.
+        call.play(ms(call, 700));
+        await call.mark();
         call.hangup('all done');
       },
     });
     opened.push(server);
     const gateway = await start(server.url, { sampleRate: 16_000 });
-    const phone = await dial(gateway, { dtmf: 'w#7' });
+    const phone = await dial(gateway);
+    await readingDigits;
+    phone.sendDigits('#7');
     const result = await phone.ended;
     expect(failures).toEqual([]);
     expect(seen).toMatchObject({

@@ -226,7 +226,7 @@ describe.concurrent('the examples, each a process of its own in a real call', ()
 
 describe('the examples', () => {
   it('keep every rule of the protocol', async () => {
-    const timing = { talkMs: 60, settleMs: 30 };
+    const timing = { talkMs: 20, settleMs: 20 };
     const judged = Object.entries(examples).map(async ([name, example]) => {
       const { results } = await runConformance({ url: await example.url(), timing });
       return [name, results.filter(({ outcome }) => outcome === 'fail')];

@@ -38,7 +38,7 @@ async function run(...argv: string[]): Promise<{ status: number; out: string; er
   return { status, out: out.text, err: err.text };
 }
 
-describe('callwire conformance', () => {
+describe.concurrent('callwire conformance', () => {
   it('prints a row a rule and ends with 0 where none is broken', async () => {
     const { status, out } = await run(good.url, '--only', 'R1,r2 9');
     expect(status).toBe(0);

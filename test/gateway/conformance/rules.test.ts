@@ -46,7 +46,7 @@ describe('a bot that breaks a rule fails that rule and no other', () => {
   });
 });
 
-describe('a bot that breaks none', () => {
+describe.concurrent('a bot that breaks none', () => {
   it('passes all that there is to judge', async () => {
     const report = await judge({}, true);
     expect(report.passed).toBe(true);
@@ -75,7 +75,7 @@ describe('a bot that breaks none', () => {
   });
 });
 
-describe('a run', () => {
+describe.concurrent('a run', () => {
   it('judges the rules that were asked for, in order', async () => {
     const bot = await startRawBot({});
     bots.push(bot);
