@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**'],
+    exclude: ['test/interop/**', 'test/faults/**'],
     testTimeout: 20_000,
     pool: 'threads',
     // Loading the same modules for every file took half of the time. So no test may leave anything changed behind it.

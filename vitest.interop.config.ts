@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Real peers, one file after another: they share the machine's clock and its ports. */
+/** Real peers and real faults, one file after another: they share the machine's clock and its ports. */
 export default defineConfig({
   test: {
-    include: ['test/interop/**/*.test.ts'],
+    include: ['test/interop/**/*.test.ts', 'test/faults/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 60_000,
     fileParallelism: false,

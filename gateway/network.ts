@@ -9,6 +9,9 @@ export interface UdpSocket {
   readonly port: number;
   /** Sends `bytes[offset … offset+sizeBytes]`. The buffer may be reused as soon as this returns. */
   send(bytes: Uint8Array, offset: number, sizeBytes: number, port: number, address: string): void;
+  /** From now on the system itself drops what comes from elsewhere, unread; undefined: no longer. Without a port any of
+   *  that address will do. Absent where it cannot. */
+  admitOnly?(source: { readonly address: string; readonly port?: number } | undefined): void;
   /** No datagram is delivered after this returns. */
   close(): void;
 }

@@ -2,6 +2,7 @@ import { isIPv4 } from 'node:net';
 import type { DatagramHandler, Network, UdpOptions, UdpSocket } from './network.ts';
 import {
   epoll,
+  type FilterInstruction,
   ipv4Number,
   layout,
   type Polled,
@@ -31,6 +32,8 @@ export function polledNetwork(system: PolledSystem, ordinary: Network): Network 
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
+const SO_ATTACH_FILTER = 26;
+const SO_DETACH_FILTER = 27;
 const MSG_DONTWAIT = 0x40;
 
 const keptViewBytesMax = 2048;
@@ -115,11 +118,49 @@ class PolledSocket implements UdpSocket, Polled {
     }
   }
 
+  admitOnly(source: { readonly address: string; readonly port?: number } | undefined): void {
+    if (!this.#open || (source !== undefined && !isIPv4(source.address))) return;
+    const { libC, address } = this.#system;
+    if (source === undefined) {
+      libC.setsockopt(this.#fd, SOL_SOCKET, SO_DETACH_FILTER, address + layout.option, 4);
+      return;
+    }
+    const size = this.#system.writeFilter(sourceFilter(ipv4Number(source.address), source.port));
+    // Where the system takes none, all stays as it was: what comes is read, and refused by us.
+    libC.setsockopt(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, address + layout.filter, size);
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
     this.#system.close(this.#fd);
   }
+}
+
+/** Instructions of the classic BSD packet filter, as linux/filter.h has them: code, jump if true, jump if false, operand.
+ *  A UDP socket's filter sees the datagram from its UDP header on. */
+function sourceFilter(addressNumber: number, port: number | undefined): FilterInstruction[] {
+  const loadWord = 0x20;
+  const loadHalf = 0x28;
+  const jumpIfEqual = 0x15;
+  const give = 0x06;
+  // Of the IPv4 header: SKF_NET_OFF, and the source address in it.
+  const sourceAddressAt = 0xfff0_0000 + 12;
+  const whole = 0xffff_ffff;
+  const checksPort: FilterInstruction[] =
+    port === undefined
+      ? []
+      : [
+          [loadHalf, 0, 0, 0],
+          [jumpIfEqual, 0, 1, port],
+        ];
+  return [
+    [loadWord, 0, 0, sourceAddressAt],
+    [jumpIfEqual, 0, checksPort.length + 1, addressNumber],
+    ...checksPort,
+    [give, 0, 0, whole],
+    [give, 0, 0, 0],
+  ];
 }
 
 /** Views of what was received. Sizes repeat, so that one of each is worth keeping. */

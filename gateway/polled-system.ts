@@ -71,8 +71,13 @@ const eventsMax = 256;
 const eventBytes = process.arch === 'x64' ? 12 : 16;
 const eventDataOffset = process.arch === 'x64' ? 4 : 8;
 export const transferBytesMax = 65_536;
-/** One read a descriptor in each round; a backlog takes more rounds, and no more than this, so that what is due is. */
-const roundsMax = 32;
+/** One read a descriptor in each round; a backlog takes more rounds, and no more than this, so that what is due is.
+ *  Enough for 30,000 datagrams a second at one socket. */
+const roundsMax = 64;
+const filterInstructionsMax = 8;
+
+/** Code, jump if true, jump if false, operand. */
+export type FilterInstruction = readonly [number, number, number, number];
 
 /** Where things lie in the one piece of memory that both sides know. */
 export const layout = {
@@ -83,6 +88,8 @@ export const layout = {
   /** An int: the size of an address or an option, and the option itself. */
   size: eventsMax * 16 + 32,
   option: eventsMax * 16 + 36,
+  /** `struct sock_fprog`, then its instructions. */
+  filter: eventsMax * 16 + 64,
   /** What was read, and what is to be sent. */
   received: 8192,
   sent: 8192 + transferBytesMax,
@@ -165,6 +172,23 @@ export class PolledSystem {
     this.view.setUint16(offset, AF_INET, true);
     this.view.setUint16(offset + 2, port);
     this.view.setUint32(offset + 4, addressNumber);
+  }
+
+  /** A packet filter to be handed over from `layout.filter` on; its size. */
+  writeFilter(instructions: readonly FilterInstruction[]): number {
+    const headBytes = 16;
+    const { view } = this;
+    if (instructions.length > filterInstructionsMax) throw new RangeError('the filter is too long');
+    view.setUint16(layout.filter, instructions.length, true);
+    view.setBigUint64(layout.filter + 8, BigInt(this.address + layout.filter + headBytes), true);
+    for (const [index, [code, ifTrue, ifFalse, operand]] of instructions.entries()) {
+      const at = layout.filter + headBytes + 8 * index;
+      view.setUint16(at, code, true);
+      view.setUint8(at + 2, ifTrue);
+      view.setUint8(at + 3, ifFalse);
+      view.setUint32(at + 4, operand, true);
+    }
+    return headBytes;
   }
 
   readAddress(offset: number): { readonly address: string; readonly port: number } {

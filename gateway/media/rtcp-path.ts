@@ -4,11 +4,13 @@ import type { SrtpSession } from '../srtp-session.ts';
 import type { RtpSession } from './media-messages.ts';
 import type { RtcpSession } from './rtcp-session.ts';
 import type { SourceLock } from './source-lock.ts';
+import { StrangerGuard } from './stranger-guard.ts';
 
 /** Where the reports of one leg come from and go to: over the socket beside RTP, or over RTP's own. */
 export class RtcpPath {
   readonly #reports: RtcpSession;
   readonly #source: SourceLock;
+  readonly #guard = new StrangerGuard();
   #rtpSocket: UdpSocket | undefined;
   #socket: UdpSocket | undefined;
   #session: RtpSession | undefined;
@@ -23,6 +25,7 @@ export class RtcpPath {
   attach(rtp: UdpSocket, rtcp: UdpSocket | undefined): void {
     this.#rtpSocket = rtp;
     this.#socket = rtcp;
+    this.#guard.attach(rtcp);
   }
 
   /** At the start of a session, and whenever it changed. */
@@ -30,13 +33,26 @@ export class RtcpPath {
     this.#session = session;
     this.#srtp = srtp;
     this.#port = session.remoteRtcp.port;
+    this.#guard.follow(this.#settled);
+  }
+
+  get #peerAddress(): string {
+    return this.#source.locked ? this.#source.address : this.#session!.remoteRtcp.address;
+  }
+
+  get #settled(): { readonly address: string } | undefined {
+    return this.#source.settled === undefined ? undefined : { address: this.#peerAddress };
   }
 
   /** False for a datagram that is somebody else's, or no RTCP. */
   receive(datagram: Uint8Array, address: string, port: number, nowMs: number): boolean {
-    const { remote, remoteRtcp } = this.#session!;
+    const { remote } = this.#session!;
     const source = this.#source;
-    if (address !== (source.locked ? source.address : remoteRtcp.address)) return false;
+    if (address !== this.#peerAddress) {
+      // Over a shared socket RTP decides.
+      if (!this.#session!.rtcpMux) this.#guard.refused(this.#settled);
+      return false;
+    }
     const sizeBytes = this.#srtp === undefined ? datagram.length : this.#srtp.unprotectRtcp(datagram);
     if (sizeBytes === 0) return true;
     try {

@@ -18,6 +18,7 @@ import { RtcpPath } from './rtcp-path.ts';
 import { RtcpSession } from './rtcp-session.ts';
 import { RtpWatch } from './rtp-watch.ts';
 import { SourceLock } from './source-lock.ts';
+import { StrangerGuard } from './stranger-guard.ts';
 import type { WheelMember } from './timing-wheel.ts';
 import { Uplink } from './uplink.ts';
 
@@ -40,6 +41,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   readonly endpointId: EndpointId;
   readonly #options: RtpEndpointOptions;
   readonly #source = new SourceLock();
+  readonly #guard = new StrangerGuard();
   readonly #header = new RtpHeader();
   readonly #jitterBuffer = new JitterBuffer({ payloadBytesMax: 0 });
   readonly #digits: DigitPath;
@@ -119,6 +121,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
   /** `rtcp` is undefined where RTCP comes over the RTP port. */
   attach(rtp: UdpSocket, rtcp: UdpSocket | undefined): void {
     this.#socket = rtp;
+    this.#guard.attach(rtp);
     this.#rtcpPath.attach(rtp, rtcp);
   }
 
@@ -130,7 +133,7 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     if (session.rtcpMux && isRtcp(datagram)) return this.receiveRtcp(datagram, address, port, nowMs);
 
     // Cheap refusals first; nothing of a packet is believed before it is known to be the peer's.
-    if (!this.#source.admits(address, port)) return this.#ignore();
+    if (!this.#source.admits(address, port)) return this.#ignoreStranger();
     const sizeBytes = this.#srtp === undefined ? datagram.length : this.#srtp.unprotect(datagram);
     const header = this.#header;
     if (sizeBytes === 0) return this.#refuse();
@@ -230,6 +233,13 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     this.#packetsIgnored++;
   }
 
+  #ignoreStranger(): void {
+    this.#ignore();
+    if (!this.#guard.refused(this.#source.settled)) return;
+    const message = 'many packets came from others than the phone: the system drops them unread from now on';
+    this.#options.emit({ type: 'notice', endpointId: this.endpointId, code: 'rtp-strangers', message });
+  }
+
   #refuse(): void {
     if (this.#srtp!.accepted > 0 || this.#srtp!.forged !== forgedNoticed) return;
     const message = `${forgedNoticed} packets came and the key that the peer named opens none of them`;
@@ -321,10 +331,12 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     const sends = session.direction === 'sendrecv' || session.direction === 'sendonly';
     this.#sends = sends && session.unanswered !== true;
     this.#source.expect(session.remote, session.symmetric, session.signalingAddress);
+    this.#guard.follow(this.#source.settled);
     this.#rtcpPath.use(session, this.#srtp);
     if (!watched) this.#watch.expect(nowMs);
     if (session.voipMetrics) this.#meter.bursts ??= new LossBurstMeter();
     if (!this.#receives) this.#uplink.pause();
+    this.#digits.expectEvents(session.dtmfPayloadTypeReceive !== undefined);
   }
 
   #useCodec(session: RtpSession): void {

@@ -136,4 +136,23 @@ describe.skipIf(network === undefined)('UDP by plain system calls', () => {
     expect((await openUdp([], '::1')).address).toBe('::1');
     expect(system!.openSockets).toBe(before);
   });
+
+  it.each<[string, (peer: UdpSocket) => { address: string; port?: number } | undefined, boolean[]]>([
+    ['one address and port', ({ address, port }) => ({ address, port }), [true, false, false]],
+    ['one address', ({ address }) => ({ address }), [true, true, false]],
+    ['all again', () => undefined, [true, true, true]],
+  ])('lets the system drop what is not from %s', async (_name, admitted, expected) => {
+    const received: Received[] = [];
+    const receiver = await openUdp(received, '0.0.0.0');
+    const peers = [await openUdp(), await openUdp(), await openUdp([], '127.0.0.2')];
+    receiver.admitOnly!({ address: '127.0.0.9' });
+    receiver.admitOnly!(admitted(peers[0]!));
+    const say = (peer: UdpSocket, index: number): void =>
+      peer.send(Uint8Array.of(index), 0, 1, receiver.port, '127.0.0.1');
+    for (const [index, peer] of peers.entries()) say(peer, index);
+    // Sent over loopback it is there when `send` returns.
+    system!.poll();
+    await pollUntil(() => received.length >= expected.filter(Boolean).length);
+    expect(peers.map((_, index) => received.some(({ bytes }) => bytes[0] === index))).toEqual(expected);
+  });
 });
