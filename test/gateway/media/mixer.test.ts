@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { measureTone } from '../../../codecs/goertzel.ts';
 import { createMediaWorld } from '../../support/media-call.ts';
 import { openPhone, openRoom, openServer, type Person, tonesIn } from '../../support/media-room.ts';
 
@@ -118,6 +119,30 @@ describe('a conference', () => {
     expect([clock.timers, server.openStreams]).toEqual([0, 0]);
     expect((await pool.report()).workers[0]).toMatchObject({ endpoints: 0 });
   });
+});
+
+describe('a phone in a conference', () => {
+  it.each([10, 30, 60])(
+    'with packets of %i ms hears the others without a gap, and is heard so',
+    async (ptimeMs) => {
+      const world = createMediaWorld({ link: { delayMs: 5, jitterMs: 10, seed: 8 } });
+      const people = [await openPhone(world, 'odd', { ptimeMs }), await openPhone(world, 'even')] as const;
+      const room = openRoom(world);
+      for (const person of people) room.join(person);
+      people[0].peer.sayTone({ frequencyHz: 440, ptimeMs });
+      people[1].say(1000);
+      await world.clock.advance(4000);
+      const [odd, even] = people.map((person, index) => {
+        const frequencyHz = index === 0 ? 1000 : 440;
+        // From where both playouts have found their delay.
+        return measureTone(person.heard().subarray(16_000), { sampleRateHz: 8000, frequencyHz });
+      });
+      expect(odd).toMatchObject({ present: 1, gapMsMax: 0 });
+      expect(even).toMatchObject({ present: 1, gapMsMax: 0 });
+      people[0].peer.stop();
+      people[1].hush();
+    },
+  );
 });
 
 describe('a server in a conference', () => {
