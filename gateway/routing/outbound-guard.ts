@@ -35,8 +35,13 @@ export class OutboundGuard {
   readonly #applications = new Map<string, Application>();
   readonly #peers: AddressRanges;
   readonly #trunkHosts: ReadonlySet<string>;
+  readonly #counted: (code: OutboundRefusal) => void;
 
-  constructor({ applications, trunks, sip }: Pick<Config, 'applications' | 'trunks' | 'sip'>) {
+  constructor(
+    { applications, trunks, sip }: Pick<Config, 'applications' | 'trunks' | 'sip'>,
+    counted: (code: OutboundRefusal) => void = () => {},
+  ) {
+    this.#counted = counted;
     for (const { key, outbound } of applications) this.#applications.set(key, new Application(key, outbound));
     this.#peers = new AddressRanges(sip.allow ?? []);
     this.#trunkHosts = new Set(trunks.map(({ uri }) => parseUri(uri).host));
@@ -45,6 +50,12 @@ export class OutboundGuard {
   /** Asked once for each call that goes out, before its INVITE. Without configured applications, whoever may use the
    *  API is on this machine and may call anywhere. */
   begin(applicationKey: string, destination: OutboundDestination, nowMs: number): OutboundPermit {
+    const permit = this.#begin(applicationKey, destination, nowMs);
+    if (!permit.allowed) this.#counted(permit.code);
+    return permit;
+  }
+
+  #begin(applicationKey: string, destination: OutboundDestination, nowMs: number): OutboundPermit {
     const application = this.#applications.get(applicationKey);
     if (application === undefined) {
       if (this.#applications.size === 0) return { allowed: true, release: () => {} };

@@ -90,6 +90,16 @@ describe('where an application may call', () => {
 });
 
 describe('how often an application may call', () => {
+  test('what is refused is counted', () => {
+    const counted: string[] = [];
+    const applications = [{ key: 'app', secret, outbound: { maxConcurrent: 1 } }];
+    const guard = new OutboundGuard(defaultConfig({ applications }), (code) => counted.push(code));
+    guard.begin('app', { kind: 'user' }, 0);
+    guard.begin('app', { kind: 'user' }, 0);
+    guard.begin('app', sip('evil.example'), 0);
+    expect(counted).toEqual(['outbound-too-many', 'outbound-not-allowed']);
+  });
+
   test('so many at a time', () => {
     const guard = guardOf({ maxConcurrent: 2 });
     const [first] = [guard.begin('app', { kind: 'user' }, 0), guard.begin('app', { kind: 'user' }, 0)];
