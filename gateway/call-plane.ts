@@ -88,7 +88,7 @@ export class CallPlane {
       guard,
       conferences: this.conferences,
       destinations: new Destinations({ config, lookup: (username) => this.#lookup(username) }),
-      outbound: new OutboundGuard(config),
+      outbound: new OutboundGuard(config, counted),
       route: (party) => router.route(party),
       invite: (...args) => {
         if (this.#userAgent === undefined) throw new GatewayError('closed', 'SIP does not run');
