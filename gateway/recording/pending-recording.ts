@@ -65,9 +65,14 @@ export class PendingRecording {
   async save(): Promise<void> {
     await mkdir(dirname(this.#manifestPath), { recursive: true });
     const path = `${this.#manifestPath}.new`;
-    await writeFile(path, JSON.stringify(this.manifest), { mode: 0o640 });
-    // A manifest is there or is not, never half of one.
-    await rename(path, this.#manifestPath);
+    try {
+      await writeFile(path, JSON.stringify(this.manifest), { mode: 0o640 });
+      // A manifest is there or is not, never half of one.
+      await rename(path, this.#manifestPath);
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
   }
 
   /** The file is whole. Gives where it is now: its own place, or here until it is stored in S3. */

@@ -25,6 +25,7 @@ export async function salvageRecording(
   const file = await open(path, 'r+');
   try {
     const { size } = await file.stat();
+    if (size === 0) return 0;
     const durationMs = await salvages[format](file, size, shape);
     await file.sync();
     return durationMs;
