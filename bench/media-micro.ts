@@ -5,17 +5,20 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { createMediaPool } from '../gateway/media/media-pool.ts';
+import type { MediaEvent } from '../gateway/media/media-messages.ts';
+import { createMediaPool, type MediaGroup } from '../gateway/media/media-pool.ts';
 
 /** The media plane alone under load, without SIP: N echo calls through a pool in a process of its own.
- *  `node dist/bench/media-micro.js [calls] [seconds] [sampleRateHz] [workers] [auto|off]` prints what a call costs;
- *  the last is `media.accelerator`. */
+ *  `node dist/bench/media-micro.js [calls] [seconds] [sampleRateHz] [workers] [auto|off] [room]` prints what a call
+ *  costs; `auto` or `off` is `media.accelerator`. With `room` the phones of a worker are in one conference instead, and
+ *  no streams are there. */
 
 interface Order {
   readonly calls: number;
   readonly sampleRateHz: number;
   readonly workers: number;
   readonly accelerator: 'auto' | 'off';
+  readonly room: boolean;
   readonly url: string;
   readonly phonePort: number;
 }
@@ -36,8 +39,13 @@ function runGateway(): void {
       accelerator: order.accelerator,
     });
     await pool.start();
+    const rooms = Array.from({ length: order.room ? order.workers : 0 }, (_, worker) => {
+      const group = pool.openGroup(() => {});
+      group.send({ type: 'openMixer', endpointId: `room.${worker}` });
+      return group;
+    });
     const ports: number[] = [];
-    for (let index = 0; index < order.calls; index++) ports.push(await openCall(pool, order, index));
+    for (let index = 0; index < order.calls; index++) ports.push(await openCall(pool, order, index, rooms));
     process.send!({ ports });
     process.on('message', async (message) => {
       if (message === 'measure') {
@@ -51,14 +59,45 @@ function runGateway(): void {
   });
 }
 
-function openCall(pool: ReturnType<typeof createMediaPool>, order: Order, index: number): Promise<number> {
+function openCall(
+  pool: ReturnType<typeof createMediaPool>,
+  order: Order,
+  index: number,
+  rooms: readonly MediaGroup[],
+): Promise<number> {
   const rtpId = `${index}.rtp`;
   const streamId = `${index}.stream`;
   const remote = { address: '127.0.0.1', port: order.phonePort };
   return new Promise((resolve) => {
     let port = 0;
-    const group = pool.openGroup((event) => {
-      if (event.type === 'rtpOpened') {
+    const start = () => {
+      group.send({
+        type: 'setRtpSession',
+        endpointId: rtpId,
+        session: {
+          remote,
+          remoteRtcp: remote,
+          codec: 'pcmu',
+          payloadTypeSend: 0,
+          payloadTypeReceive: 0,
+          dtmfPayloadTypeSend: undefined,
+          dtmfPayloadTypeReceive: undefined,
+          ptimeMs: 20,
+          direction: 'sendrecv',
+          symmetric: 'off',
+          rtcpMux: false,
+        },
+      });
+    };
+    const place = rooms.length === 0 ? undefined : rooms[index % rooms.length];
+    const receive = (event: MediaEvent) => {
+      if (event.type === 'rtpOpened' && place !== undefined) {
+        start();
+        const mixer = `room.${place.worker}`;
+        const mode = { speaks: true, hears: true };
+        group.send({ type: 'joinMixer', mixer, member: rtpId, sampleRateHz: 8000, mode });
+        resolve(event.port);
+      } else if (event.type === 'rtpOpened') {
         port = event.port;
         group.send({
           type: 'openStream',
@@ -84,29 +123,14 @@ function openCall(pool: ReturnType<typeof createMediaPool>, order: Order, index:
           },
         });
       } else if (event.type === 'streamReplied') {
-        group.send({
-          type: 'setRtpSession',
-          endpointId: rtpId,
-          session: {
-            remote,
-            remoteRtcp: remote,
-            codec: 'pcmu',
-            payloadTypeSend: 0,
-            payloadTypeReceive: 0,
-            dtmfPayloadTypeSend: undefined,
-            dtmfPayloadTypeReceive: undefined,
-            ptimeMs: 20,
-            direction: 'sendrecv',
-            symmetric: 'off',
-            rtcpMux: false,
-          },
-        });
+        start();
         group.send({ type: 'bridge', a: rtpId, b: streamId });
         resolve(port);
       } else if (event.type === 'rtpFailed' || event.type === 'notice') {
         console.error(event);
       }
-    });
+    };
+    const group = pool.openGroup(receive, place);
     group.send({ type: 'openRtp', endpointId: rtpId, address: '127.0.0.1', rtcpMux: false });
   });
 }
@@ -155,6 +179,7 @@ async function runLoad(): Promise<void> {
     sampleRateHz,
     workers,
     accelerator,
+    room: process.argv[7] === 'room',
     url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/`,
     phonePort: udp.address().port,
   };
