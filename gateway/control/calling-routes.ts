@@ -71,9 +71,12 @@ export const callingRoutes: readonly HttpRoute[] = [
       headers: { 'Idempotency-Key': 'The same key and body within an hour call only once.' },
       body: 'Callout',
       answers: {
-        200: { description: 'The call is being placed.', schema: Type.Object({ callId: Type.String() }) },
+        200: {
+          description:
+            'The call is being placed. What becomes of it, a destination that is not allowed included, the DICE tells.',
+          schema: Type.Object({ callId: Type.String() }),
+        },
         ...problems,
-        403: { description: 'The destination is not allowed, or too many calls go out.' },
         422: { description: 'The Idempotency-Key came with another body before.' },
         503: { description: 'No room for a further call.' },
       },

@@ -20,6 +20,9 @@ let caller: Phone;
 let sdk: SinchClient;
 /** Of every callback, as the SDK's own validator sees it. */
 let valid: boolean[];
+/** All that `/events` has sent. */
+let events = '';
+let following: Promise<void>;
 
 const sipUri = (phone: Phone) => `sip:bob@127.0.0.1:${phone.listening.port}`;
 
@@ -47,6 +50,13 @@ beforeAll(async () => {
     applicationSecret: application.secret,
     voiceHostname: `http://${gateway.listening.http}`,
   });
+  const basic = Buffer.from(`${application.key}:${application.secret}`).toString('base64');
+  const stream = await fetch(`http://${gateway.listening.http}/events`, {
+    headers: { authorization: `Basic ${basic}` },
+  });
+  following = (async () => {
+    for await (const chunk of stream.body!.pipeThrough(new TextDecoderStream())) events += chunk;
+  })();
   const webhooks = new VoiceCallbackWebhooks({
     applicationKey: application.key,
     applicationSecret: application.secret,
@@ -68,6 +78,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([caller?.close(), callee?.close()]);
   await gateway?.close();
+  await following;
   await Promise.all([bot?.close(), app?.close()]);
   vi.restoreAllMocks();
 });
@@ -75,6 +86,12 @@ afterAll(async () => {
 /** The callbacks so far of one kind about one call. */
 const told = (event: string, callId: string | undefined) =>
   app.requests.filter(({ json }) => json.event === event && json.callid === callId);
+
+/** Types of the events of one call, from what `/events` has sent so far. */
+const happened = (callId: unknown) =>
+  [...events.matchAll(/^event: (.*)\ndata: (.*)$/gm)]
+    .filter(([, , data]) => (JSON.parse(data!) as { callId: string }).callId === callId)
+    .map(([, type]) => type);
 
 test('an answer made with its helpers is obeyed: the caller hears the bot, and a DICE tells the end', async () => {
   const call = await caller.placeCall({
@@ -97,6 +114,9 @@ test('an answer made with its helpers is obeyed: the caller hears the bot, and a
     result: 'ANSWERED',
     reason: 'CALLERHANGUP',
   });
+  await expect
+    .poll(() => happened(ice?.json.callid))
+    .toEqual(expect.arrayContaining(['call.started', 'call.answered', 'call.ended']));
 });
 
 test('two phones are called into a room, seen there, muted, and put out', async () => {
