@@ -166,13 +166,17 @@ export interface OfferedMedia {
   readonly rtpmap: string;
 }
 
+/** Telephone-event is offered as every phone offers it: without it digits would be looked for in the audio. */
+const eventPayloadType = 101;
+
 /** RTCP goes to one port for all phones (RFC 3605): nothing but RTP reaches the sockets that are measured. */
 export function offerSdp(media: OfferedMedia): string {
   const family = media.address.includes(':') ? 'IP6' : 'IP4';
   return (
     `v=0\r\no=- 1 1 IN ${family} ${media.address}\r\ns=-\r\nc=IN ${family} ${media.address}\r\nt=0 0\r\n` +
-    `m=audio ${media.port} RTP/AVP ${media.payloadType}\r\n` +
-    `a=rtpmap:${media.payloadType} ${media.rtpmap}\r\na=rtcp:${media.rtcpPort}\r\na=ptime:20\r\na=sendrecv\r\n`
+    `m=audio ${media.port} RTP/AVP ${media.payloadType} ${eventPayloadType}\r\n` +
+    `a=rtpmap:${media.payloadType} ${media.rtpmap}\r\n` +
+    `a=rtpmap:${eventPayloadType} telephone-event/8000\r\na=rtcp:${media.rtcpPort}\r\na=ptime:20\r\na=sendrecv\r\n`
   );
 }
 

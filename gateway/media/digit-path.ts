@@ -25,7 +25,9 @@ export class DigitPath {
   #tones: ToneDialer | undefined;
   #rtpClockRateHz = 8000;
   #ptimeMs = 20;
-  #listens = false;
+  /** The peer sends no events, so its digits can only be heard. */
+  #eventless = false;
+  #asked = false;
   #mutes = false;
   #detector: { readonly sampleRateHz: number; readonly detector: DtmfDetector } | undefined;
 
@@ -44,12 +46,22 @@ export class DigitPath {
 
   // ---- In ----------------------------------------------------------------------------------------------------
 
-  /** `listens`: digits are looked for in the audio. `mutes`: they are taken out of it, as far as they are known when
+  /** Whether the peer took telephone-event: where it did not, digits are looked for in its audio. */
+  expectEvents(expected: boolean): void {
+    this.#eventless = !expected;
+    if (!this.#listens) this.#detector = undefined;
+  }
+
+  /** `listens`: digits are looked for in the audio in any case. `mutes`: they are taken out of it, as far as they are known when
    *  the packet passes: the first 13 ms of a digit may be heard. */
   detect(options: { readonly listens: boolean; readonly mutes: boolean }): void {
-    this.#listens = options.listens || options.mutes;
+    this.#asked = options.listens || options.mutes;
     this.#mutes = options.mutes;
     if (!this.#listens) this.#detector = undefined;
+  }
+
+  get #listens(): boolean {
+    return this.#asked || this.#eventless;
   }
 
   /** A packet of the telephone-event payload type, the moment it came. */

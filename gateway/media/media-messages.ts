@@ -138,7 +138,8 @@ export type MediaCommand =
   /** Sends digits to the phone, `0-9 * # A-D` and `w` for 500 ms: as RFC 4733 events in place of the audio, or as
    *  tones where it takes no events. At most 256 wait. */
   | { readonly type: 'sendDigits'; readonly endpointId: EndpointId; readonly digits: string }
-  /** Looks for digits in the phone's audio too (`listens`), and takes them out of it (`mutes`). Off at first. */
+  /** Looks for digits in the phone's audio too (`listens`; without telephone-event that is done in any case), and takes
+   *  them out of it (`mutes`). Off at first. */
   | {
       readonly type: 'detectDigits';
       readonly endpointId: EndpointId;

@@ -26,7 +26,9 @@ describe('messages', () => {
     expect(invite).toMatchObject({ status: 0, method: 'INVITE', body: sdp });
     expect(invite.value('content-length')).toBe(String(sdp.length));
     expect(invite.value('x-bench-call')).toBe('bench-7');
-    expect(sdp).toContain('m=audio 40002 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=rtcp:40001\r\n');
+    expect(sdp).toContain(
+      'm=audio 40002 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=rtcp:40001\r\n',
+    );
   });
 
   test('requests inside the dialog follow the route set and the contact', () => {

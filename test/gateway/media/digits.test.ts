@@ -96,6 +96,30 @@ describe('digits from the phone', () => {
     ).toBe('5597');
   });
 
+  it('are heard in the audio of a phone that sends no events, and no more once it does', async () => {
+    const world = createMediaWorld();
+    const session = { dtmfPayloadTypeSend: undefined, dtmfPayloadTypeReceive: undefined };
+    const { call, phone } = await startMediaCall(world, { sampleRateHz: 8000, session });
+    const press = async (digit: string) => {
+      const tone = createDtmfTone(digit, 8000, -14);
+      for (let frame = 0; frame < 12; frame++) {
+        const pcm = new Int16Array(160);
+        if (frame < 6) tone.fill(pcm, 0, 160);
+        phone.sayPcm(pcm);
+        await world.clock.advance(frameMs);
+      }
+    };
+    for (const digit of '12#') await press(digit);
+    expect(call.all('digit').map(({ digit, method }) => digit + method)).toEqual([
+      '1inband',
+      '2inband',
+      '#inband',
+    ]);
+    call.startRtp(phone, {});
+    await press('4');
+    expect(call.all('digit')).toHaveLength(3);
+  });
+
   it('are taken out of the audio on request', async () => {
     const world = createMediaWorld();
     const { call, phone, stream } = await startMediaCall(world, { sampleRateHz: 8000 });
