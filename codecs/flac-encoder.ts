@@ -141,8 +141,7 @@ function writeSubframe(bits: BitWriter, samples: Int32Array): void {
     bits.write(first & 0xffff, 16);
     return;
   }
-  const order = bestOrder(samples);
-  const residual = differences(samples, order);
+  const { order, residual } = bestPrediction(samples);
   const plan = planResidual(residual, samples.length, order);
   if (plan.bits + 16 * order >= 16 * samples.length) {
     bits.write(0b0000_0010, 8);
@@ -154,75 +153,81 @@ function writeSubframe(bits: BitWriter, samples: Int32Array): void {
   writeResidual(bits, residual, samples.length, order, plan);
 }
 
+/** Room for one block, used by each in turn. */
+const scratch = Array.from({ length: PREDICTOR_ORDER_MAX + 1 }, () => new Int32Array(FLAC_BLOCK_SAMPLES));
+const foldedResidual = new Float64Array(FLAC_BLOCK_SAMPLES);
+const partitionSums = new Float64Array(2 ** PARTITION_ORDER_MAX);
+
 /** The predictor with the smallest residual in all; each is the difference of the one before. */
-function bestOrder(samples: Int32Array): number {
+function bestPrediction(samples: Int32Array): { readonly order: number; readonly residual: Int32Array } {
   const limit = Math.min(PREDICTOR_ORDER_MAX, samples.length - 1);
   let best = 0;
   let bestSum = Number.POSITIVE_INFINITY;
+  let values = samples;
   for (let order = 0; order <= limit; order++) {
-    const sum = differences(samples, order).reduce((total, value) => total + Math.abs(value), 0);
+    const length = samples.length - order;
+    if (order > 0) {
+      const next = scratch[order]!;
+      for (let i = 0; i < length; i++) next[i] = values[i + 1]! - values[i]!;
+      values = next;
+    }
+    let sum = 0;
+    for (let i = 0; i < length; i++) sum += Math.abs(values[i]!);
     if (sum < bestSum) {
       best = order;
       bestSum = sum;
     }
   }
-  return best;
-}
-
-function differences(samples: Int32Array, order: number): Int32Array {
-  let values = samples;
-  for (let i = 0; i < order; i++) {
-    const next = new Int32Array(values.length - 1);
-    for (let k = 0; k < next.length; k++) next[k] = values[k + 1]! - values[k]!;
-    values = next;
-  }
-  return values;
+  const residual = best === 0 ? samples : scratch[best]!.subarray(0, samples.length - best);
+  return { order: best, residual };
 }
 
 interface ResidualPlan {
   readonly partitionOrder: number;
   readonly parameters: readonly number[];
+  /** Of the residual, about. */
   readonly bits: number;
 }
 
+/** The finest partitions are added up once; all coarser ones are sums of two of them. */
 function planResidual(residual: Int32Array, blockSamples: number, order: number): ResidualPlan {
-  let best: ResidualPlan | undefined;
-  for (let partitionOrder = 0; partitionOrder <= PARTITION_ORDER_MAX; partitionOrder++) {
-    const partitionSamples = blockSamples / 2 ** partitionOrder;
-    if (!Number.isInteger(partitionSamples) || partitionSamples <= order) break;
-    const parameters: number[] = [];
-    let bits = 6;
-    for (let partition = 0; partition < 2 ** partitionOrder; partition++) {
-      const start = Math.max(0, partition * partitionSamples - order);
-      const chosen = riceParameter(residual, start, (partition + 1) * partitionSamples - order);
-      parameters.push(chosen.parameter);
-      bits += 4 + chosen.bits;
-    }
-    if (best === undefined || bits < best.bits) best = { partitionOrder, parameters, bits };
+  for (let i = 0; i < residual.length; i++) foldedResidual[i] = folded(residual[i]!);
+  let partitionOrder = 0;
+  while (
+    partitionOrder < PARTITION_ORDER_MAX &&
+    blockSamples % 2 ** (partitionOrder + 1) === 0 &&
+    blockSamples / 2 ** (partitionOrder + 1) > order
+  )
+    partitionOrder++;
+  const finest = blockSamples / 2 ** partitionOrder;
+  for (let partition = 0, i = 0; partition < 2 ** partitionOrder; partition++) {
+    let sum = 0;
+    for (const end = (partition + 1) * finest - order; i < end; i++) sum += foldedResidual[i]!;
+    partitionSums[partition] = sum;
   }
-  return best!;
-}
-
-function riceParameter(
-  residual: Int32Array,
-  start: number,
-  end: number,
-): { parameter: number; bits: number } {
-  const count = end - start;
-  let sum = 0;
-  for (let i = start; i < end; i++) sum += folded(residual[i]!);
-  const guess = Math.max(0, Math.min(RICE_PARAMETER_MAX, Math.floor(Math.log2(sum / count + 1e-9))));
-  let best = { parameter: 0, bits: Number.POSITIVE_INFINITY };
-  for (
-    let parameter = Math.max(0, guess - 1);
-    parameter <= Math.min(RICE_PARAMETER_MAX, guess + 1);
-    parameter++
-  ) {
-    let bits = count * (1 + parameter);
-    for (let i = start; i < end; i++) bits += Math.floor(folded(residual[i]!) / 2 ** parameter);
-    if (bits < best.bits) best = { parameter, bits };
+  let best = planPartitions(partitionOrder, blockSamples, order);
+  while (partitionOrder > 0) {
+    partitionOrder--;
+    for (let i = 0; i < 2 ** partitionOrder; i++)
+      partitionSums[i] = partitionSums[2 * i]! + partitionSums[2 * i + 1]!;
+    const plan = planPartitions(partitionOrder, blockSamples, order);
+    if (plan.bits <= best.bits) best = plan;
   }
   return best;
+}
+
+function planPartitions(partitionOrder: number, blockSamples: number, order: number): ResidualPlan {
+  const parameters: number[] = [];
+  const partitionSamples = blockSamples / 2 ** partitionOrder;
+  let bits = 6;
+  for (let partition = 0; partition < 2 ** partitionOrder; partition++) {
+    const count = partition === 0 ? partitionSamples - order : partitionSamples;
+    const sum = partitionSums[partition]!;
+    const parameter = Math.max(0, Math.min(RICE_PARAMETER_MAX, Math.floor(Math.log2(sum / count + 1e-9))));
+    parameters.push(parameter);
+    bits += 4 + count * (1 + parameter) + sum / 2 ** parameter;
+  }
+  return { partitionOrder, parameters, bits };
 }
 
 function writeResidual(
@@ -238,10 +243,12 @@ function writeResidual(
   let at = 0;
   plan.parameters.forEach((parameter, partition) => {
     bits.write(parameter, 4);
+    const mask = 2 ** parameter - 1;
     for (const end = (partition + 1) * partitionSamples - order; at < end; at++) {
+      // Below 2^21: each of four differences takes one bit more than the 16 of a sample.
       const value = folded(residual[at]!);
-      bits.writeUnary(Math.floor(value / 2 ** parameter));
-      if (parameter > 0) bits.write(value & (2 ** parameter - 1), parameter);
+      bits.writeUnary(value >>> parameter);
+      if (parameter > 0) bits.write(value & mask, parameter);
     }
   });
 }
