@@ -162,6 +162,8 @@ describe('a dialect', () => {
   test.each([
     action({ dialect: 'twilio' }),
     action({ dialect: 'vonage', sampleRate: 16000 }),
+    action({ tap: [{ endpoint: 'wss://tap.example/', dialect: 'twilio', channels: 'caller' }] }),
+    action({ signing: { in: 'query' } }, undefined, { authorization: 'Bearer x' }),
     action({ dialect: 'audiosocket', sampleRate: 48000 }, 'tcp://bot.example:9092'),
   ])('is taken where it can carry the call: %j', (value) => {
     expect(() => checkConnectStream(value, 'action')).not.toThrow();
@@ -169,6 +171,22 @@ describe('a dialect', () => {
 
   test.each([
     [action({ dialect: 'vonage', sampleRate: 44100 }), 'streamingOptions.dialect must be one that can carry'],
+    [
+      action({ tap: [{ endpoint: 'wss://tap.example/', dialect: 'vonage' }] }),
+      'streamingOptions.tap[0].dialect must be one that can carry',
+    ],
+    [
+      action({ tap: [{ endpoint: 'tcp://tap.example:1' }] }),
+      'streamingOptions.tap[0].endpoint must be a ws:// or wss:// URL with dialect sinch',
+    ],
+    [
+      action({ signing: {} }, undefined, { authorization: 'Bearer x' }),
+      'streamingOptions.signing must be in: query where authorization is given',
+    ],
+    [
+      action({ signing: {}, dialect: 'audiosocket' }, 'tcp://bot.example:9092'),
+      'streamingOptions.signing must be a dialect over WebSocket',
+    ],
     [
       action({ dialect: 'audiosocket' }),
       'destination.endpoint must be tcp://host:port with dialect audiosocket',

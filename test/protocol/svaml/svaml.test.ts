@@ -174,14 +174,14 @@ describe('whatever comes', () => {
           expect((error as Error).message.length).toBeLessThan(1_500);
         }
       }),
-      { numRuns: 1_500, seed: 6 },
+      { numRuns: 800, seed: 6 },
     );
-    expect(taken).toBeGreaterThan(10);
+    expect(taken).toBeGreaterThan(3);
   });
 
   // biome-ignore format: a table reads as a table
   test.each<{ what: string; value: unknown }>([
-    { what: 'unknown fields', value: { action: { name: 'hangup', ...Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`field${i}`, 0])) } } },
+    { what: 'unknown fields', value: { action: { name: 'connectSip', ...Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`field${i}`, 0])) } } },
     { what: 'long names', value: { action: { name: 'x'.repeat(64_000) } } },
     { what: 'headers', value: { action: { ...sip, callHeaders: Array(64).fill({ key: 'a', value: 'x'.repeat(1_000) }) } } },
     { what: 'a long address', value: { action: { ...sip, destination: { endpoint: `sip:${'a'.repeat(64_000)}` } } } },
