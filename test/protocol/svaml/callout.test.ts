@@ -107,8 +107,8 @@ describe('a callout', () => {
           expect(error).toBeInstanceOf(ProtocolError);
         }
       }),
-      { numRuns: 2_000, seed: 6 },
+      { numRuns: 800, seed: 6 },
     );
-    expect(taken).toBeGreaterThan(0);
+    expect(taken).toBeGreaterThanOrEqual(1);
   });
 });
