@@ -9,6 +9,7 @@ import type { BotCall } from './bot-call.ts';
 import { BotCallSession, type BotConnection } from './bot-call-session.ts';
 import { readConnect } from './bot-connect.ts';
 import { BotError } from './bot-error.ts';
+import { readConnectToken } from './connect-token.ts';
 
 /** The customer's side of the stream protocol, for bots in JavaScript and TypeScript: `callwire/bot`. */
 
@@ -45,6 +46,9 @@ export interface BotServerOptions {
   readonly extensions?: 'all' | readonly string[];
   /** Whether to serve this upgrade: checks a token, a path, a certificate. Refused with 401. Default: all. */
   readonly accept?: (request: IncomingMessage) => boolean;
+  /** Serves only gateways that sign their connects with it (`streamingOptions.signing`), others hear 401: a text as it
+   *  stands there, bytes where it is an application's (base64). */
+  readonly secret?: string | Uint8Array;
   /** How far ahead of what is heard audio is sent. Default 2000. */
   readonly playAheadMs?: number;
   /** A call on which nothing was sent for so long gets a heartbeat. Default 15 000. */
@@ -80,12 +84,13 @@ export async function createBotServer(options: BotServerOptions): Promise<BotSer
   return bots;
 }
 
-function checkOptions({ port, server, path, sampleRate, onCall }: BotServerOptions): void {
+function checkOptions({ port, server, path, sampleRate, secret, onCall }: BotServerOptions): void {
   const refuse = (message: string): never => {
     throw new BotError('bad-argument', message);
   };
   if (typeof onCall !== 'function') refuse(`onCall must be a function, got ${typeof onCall}`);
   if ((port === undefined) === (server === undefined)) refuse('give either port or server');
+  if (secret !== undefined && secret.length === 0) refuse('secret is empty, expected text or bytes');
   if (path !== undefined && !path.startsWith('/')) refuse(`path must begin with /, got '${path}'`);
   if (sampleRate !== undefined && !sampleRatesHz.some((known) => known === sampleRate))
     refuse(`sampleRate must be one of ${sampleRatesHz.join(', ')}, got ${sampleRate}`);
@@ -95,6 +100,7 @@ class RunningBotServer implements BotServer {
   readonly calls = new Set<BotCall>();
   readonly #options: BotServerOptions;
   readonly #server: Server | TlsServer;
+  readonly #secret: Uint8Array | undefined;
   readonly #sockets = new WebSocketServer({
     noServer: true,
     maxPayload: messageBytesMax,
@@ -106,6 +112,7 @@ class RunningBotServer implements BotServer {
   constructor(options: BotServerOptions, server: Server | TlsServer) {
     this.#options = options;
     this.#server = server;
+    this.#secret = options.secret === undefined ? undefined : Buffer.from(options.secret);
     server.on('upgrade', this.#upgrade);
   }
 
@@ -159,27 +166,30 @@ class RunningBotServer implements BotServer {
   }
 
   #upgraded(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { path, accept } = this.#options;
+    const { path, accept, clock = systemClock } = this.#options;
     if (path !== undefined && request.url?.split('?')[0] !== path) {
       // Others may serve other paths of a server that was given to us.
       if (this.#server.listenerCount('upgrade') === 1) refuseUpgrade(socket, '404 Not Found');
       return;
     }
-    if (accept !== undefined && !this.#accepts(accept, request))
-      return refuseUpgrade(socket, '401 Unauthorized');
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#connected(webSocket));
+    const secret = this.#secret;
+    const token = secret && readConnectToken(request, secret, clock.wallMs());
+    const isWanted = (secret === undefined || token !== undefined) && this.#accepts(accept, request);
+    if (!isWanted) return refuseUpgrade(socket, '401 Unauthorized');
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#connected(webSocket, token?.jti));
   }
 
-  #accepts(accept: (request: IncomingMessage) => boolean, request: IncomingMessage): boolean {
+  #accepts(accept: BotServerOptions['accept'], request: IncomingMessage): boolean {
     try {
-      return accept(request);
+      return accept === undefined || accept(request);
     } catch (error) {
       this.#report(error, undefined);
       return false;
     }
   }
 
-  #connected(socket: WebSocket): void {
+  /** `callIdSigned` is the only call that may come on this connection, where connects are signed. */
+  #connected(socket: WebSocket, callIdSigned: string | undefined): void {
     const { clock = systemClock } = this.#options;
     let call: BotCallSession | undefined;
     let begun = false;
@@ -194,7 +204,7 @@ class RunningBotServer implements BotServer {
       else if (begun) call?.receiveText(bytes.toString());
       else {
         begun = true;
-        call = this.#begin(socket, bytes.toString());
+        call = this.#begin(socket, bytes.toString(), callIdSigned);
       }
     });
     // A broken frame closes the socket by itself; without a listener it would end the process.
@@ -208,12 +218,17 @@ class RunningBotServer implements BotServer {
     });
   }
 
-  #begin(socket: WebSocket, text: string): BotCallSession | undefined {
+  #begin(socket: WebSocket, text: string, callIdSigned: string | undefined): BotCallSession | undefined {
     const { onCall, sampleRateAssumed = 8_000, clock = systemClock } = this.#options;
     const { sampleRate, extensions = 'all', playAheadMs = 2_000, heartbeatMs = 15_000 } = this.#options;
     let call: BotCallSession;
     try {
       const info = readConnect(text, sampleRateAssumed);
+      if (callIdSigned !== undefined && info.callId !== callIdSigned)
+        throw new BotError(
+          'bad-message',
+          `the token is of call ${callIdSigned}, the connect of ${info.callId}`,
+        );
       const failed = (error: unknown): void => {
         this.#report(error, call);
         if (call.state === 'ringing') call.reject();

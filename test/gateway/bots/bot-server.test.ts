@@ -10,6 +10,7 @@ import {
   type BotServerOptions,
   createBotServer,
 } from '../../../gateway/bots/bot-server.ts';
+import { signConnect, withToken } from '../../../protocol/stream/signed-connect.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { Caller } from './caller.ts';
 
@@ -400,6 +401,43 @@ describe('the server', () => {
     await caller.command('busy');
   });
 
+  const claims = { callId: 'c1', applicationKey: 'app', url: 'ws://127.0.0.1/' };
+  const signed: readonly { name: string; secret: string; callId: string; ageMs: number; code: number }[] = [
+    { name: 'signed with the secret', secret: 'right', callId: 'c1', ageMs: 0, code: 1001 },
+    { name: 'signed with another', secret: 'wrong', callId: 'c1', ageMs: 0, code: 1006 },
+    { name: 'signed long ago', secret: 'right', callId: 'c1', ageMs: 200_000, code: 1006 },
+    { name: 'signed in the future', secret: 'right', callId: 'c1', ageMs: -200_000, code: 1006 },
+    { name: 'signed for another call', secret: 'right', callId: 'c2', ageMs: 0, code: 1002 },
+  ];
+  it.each(signed)('where connects are signed: one $name', async ({ secret, callId, ageMs, code }) => {
+    const clock = new FakeClock();
+    const server = await createBotServer({
+      port: 0,
+      secret: 'right',
+      clock,
+      onCall: (call) => call.answer(),
+      onError: () => {},
+    });
+    servers.push(server);
+    const token = signConnect({ ...claims, callId, nowMs: clock.wallMs() - ageMs }, Buffer.from(secret));
+    const caller = new Caller(withToken(server.url, token));
+    if (code !== 1006) {
+      await caller.opened();
+      caller.connect();
+      if (code === 1001) await caller.command('answer').then(() => server.close());
+    }
+    expect((await caller.closed).code).toBe(code);
+  });
+
+  it.each(['', '?token=', '?token=a.b.c', '?token=e30.e30.', '?token=%00'])(
+    'where connects are signed: 401 to %j',
+    async (query) => {
+      const server = await createBotServer({ port: 0, secret: 'right', onCall: (call) => call.answer() });
+      servers.push(server);
+      expect((await new Caller(`${server.url}${query}`).closed).code).toBe(1006);
+    },
+  );
+
   it('knows its calls and ends them with 1001', async () => {
     const { server, call, caller } = await line();
     expect([...server.calls]).toEqual([call]);
@@ -414,6 +452,7 @@ describe('the server', () => {
     { options: { onCall: undefined as never, port: 0 }, message: 'onCall must be a function, got undefined' },
     { options: {}, message: 'give either port or server' },
     { options: { port: 0, path: 'calls' }, message: "path must begin with /, got 'calls'" },
+    { options: { port: 0, secret: '' }, message: 'secret is empty' },
     { options: { port: 0, sampleRate: 11_025 }, message: 'sampleRate must be one of 8000' },
   ])('refuses options: $message', async ({ options, message }) => {
     await expect(createBotServer({ onCall: () => {}, ...options })).rejects.toThrow(message);

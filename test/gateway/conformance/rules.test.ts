@@ -8,7 +8,7 @@ import { brokenBots } from './broken-bots.ts';
 import { type Behaviour, type RawBot, startRawBot } from './raw-bot.ts';
 
 /** Waits that end early where all is well, and a minute in a moment. */
-const timing = { replyMs: 1_500, pongMs: 800, closeMs: 800, talkMs: 40, settleMs: 30, idleMs: 800 };
+const timing = { replyMs: 2_500, pongMs: 1_500, closeMs: 1_500, talkMs: 40, settleMs: 30, idleMs: 800 };
 
 const bots: RawBot[] = [];
 
