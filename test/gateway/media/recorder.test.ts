@@ -246,6 +246,45 @@ describe('a recording', () => {
     expect(toneLevel(right.subarray(10_400, 15_200), 8000, 700)).toBeGreaterThan(-13);
   });
 
+  it('of a server has what it says on the left and what it hears on the right, also in a conference', async () => {
+    const rig = new CoreRig();
+    const phone = await rig.openPhone('phone');
+    const server = rig.openStream('server', 16_000);
+    const recorder = { endpointId: 'stereo', left: 'server', layout: 'stereo', sampleRateHz: 8000 } as const;
+    rig.core.handle({ type: 'openRecorder', ...recorder });
+    const startMs = rig.nowMs;
+    const loud = serverTone(700);
+    for (let frame = 0; frame < 200; frame++) {
+      rig.advance(startMs + frame * 20);
+      if (frame === 5) rig.core.handle({ type: 'bridge', a: 'phone', b: 'server' });
+      if (frame === 100) {
+        rig.core.handle({ type: 'openMixer', endpointId: 'room' });
+        const mode = { speaks: true, hears: true };
+        for (const [member, sampleRateHz] of [
+          ['phone', 8000],
+          ['server', 16_000],
+        ] as const)
+          rig.core.handle({ type: 'joinMixer', mixer: 'room', member, sampleRateHz, mode });
+      }
+      phone.say(tone);
+      server.say(loud);
+    }
+    rig.core.handle({ type: 'closeRecorder', endpointId: 'stereo' });
+    expect(rig.failures).toEqual([]);
+    const { left, right } = recordingOf(rig, 'stereo');
+    // Short, as a playout that finds its delay shifts the pitch a little.
+    for (const [from, until] of [
+      [10_000, 11_600],
+      [28_000, 29_600],
+    ] as const) {
+      const level = (pcm: Int16Array, hz: number) => toneLevel(pcm.subarray(from, until), 8000, hz);
+      expect(level(left, 700)).toBeGreaterThan(-14);
+      expect(level(left, 1000)).toBeLessThan(-50);
+      expect(level(right, 1000)).toBeGreaterThan(-14);
+      expect(level(right, 700)).toBeLessThan(-50);
+    }
+  });
+
   it('says what was said until the server cleared the rest', async () => {
     const rig = new CoreRig();
     await rig.openPhone('phone');
