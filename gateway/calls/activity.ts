@@ -1,7 +1,7 @@
 import type { EndReason } from './end-reason.ts';
 import type { Leg } from './leg.ts';
 import type { OutboundPhone } from './outbound-phone.ts';
-import type { LegDigit } from './sip-leg.ts';
+import type { LegDigit } from './sip-leg-options.ts';
 
 /** What a call is doing: one action of its programme, from its beginning to its end. It ends the call, or runs another
  *  programme, by itself; nothing but `stop` ends it from outside. */

@@ -17,7 +17,7 @@ import type { Referral, UserAgent } from '../signaling/session.ts';
 import type { Call } from './call.ts';
 import type { ControlEvent } from './call-control.ts';
 import type { Conferences } from './conferences.ts';
-import type { LegDigit, SipLegSettings } from './sip-leg.ts';
+import type { LegDigit, SipLegSettings } from './sip-leg-options.ts';
 import type { StreamAccess } from './stream-access.ts';
 
 /** What surrounds a call: who it is for, what it works with, who hears of it. */

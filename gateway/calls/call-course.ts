@@ -6,7 +6,7 @@ import type { EndReason } from './end-reason.ts';
 import { perform } from './instructions.ts';
 import type { Leg } from './leg.ts';
 import type { OutboundPhone } from './outbound-phone.ts';
-import type { LegDigit } from './sip-leg.ts';
+import type { LegDigit } from './sip-leg-options.ts';
 
 /** What a call is doing and will do: programmes replace each other, each does its instructions one after the other and
  *  then begins its action. */

@@ -11,7 +11,7 @@ export class CallMedia {
   #group: MediaGroup | undefined;
   readonly #receivers = new Map<EndpointId, (event: MediaEvent) => void>();
   /** Endpoints that have not reported their closing yet. */
-  readonly #open = new Set<EndpointId>();
+  readonly #open = new Map<EndpointId, MediaGroup | undefined>();
   readonly #numbers = new Map<string, number>();
 
   constructor(options: {
@@ -33,11 +33,15 @@ export class CallMedia {
   /** Its place, chosen at the first question: on the worker of `beside` where that is given, else the one with the
    *  fewest calls. */
   group(beside?: MediaGroup): MediaGroup {
-    this.#group ??= this.#pool.openGroup(
+    this.#group ??= this.#openGroup(beside);
+    return this.#group;
+  }
+
+  #openGroup(beside: MediaGroup | undefined): MediaGroup {
+    return this.#pool.openGroup(
       (event) => this.#guard(() => this.#receive(event)),
       ...(beside === undefined ? [] : [beside]),
     );
-    return this.#group;
   }
 
   send(command: MediaCommand): void {
@@ -52,33 +56,42 @@ export class CallMedia {
   }
 
   /** An endpoint is being opened, and will report its closing: until `closed` the call is not over. */
-  opened(endpointId: EndpointId, receive: (event: MediaEvent) => void): void {
-    this.#open.add(endpointId);
+  opened(endpointId: EndpointId, receive: (event: MediaEvent) => void, group = this.#group): void {
+    this.#open.set(endpointId, group);
     this.#receivers.set(endpointId, receive);
   }
 
   closed(endpointId: EndpointId): void {
+    const group = this.#open.get(endpointId);
     this.#receivers.delete(endpointId);
     this.#open.delete(endpointId);
+    if (group !== this.#group && ![...this.#open.values()].includes(group)) group?.release();
     if (this.#open.size === 0) this.#emptied();
   }
 
-  /** Events of an endpoint that is gone as soon as it is closed. The answer ends it. */
-  listen(endpointId: EndpointId, receive: (event: MediaEvent) => void): () => void {
-    this.#receivers.set(endpointId, receive);
-    return () => this.#receivers.delete(endpointId);
+  /** A place on another worker, to be tried; given back when its last endpoint has closed. */
+  openBeside(beside: MediaGroup): MediaGroup {
+    return this.#openGroup(beside);
+  }
+
+  /** What is opened from now on is there. */
+  use(group: MediaGroup): void {
+    const before = this.#group;
+    this.#group = group;
+    if (![...this.#open.values()].includes(before)) before?.release();
   }
 
   /** Endpoints that have not reported their closing. */
   get openEndpoints(): readonly EndpointId[] {
-    return [...this.#open];
+    return [...this.#open.keys()];
   }
 
   /** Nothing is heard of any endpoint from now on. */
   release(): void {
+    const groups = new Set([this.#group, ...this.#open.values()]);
     this.#open.clear();
     this.#receivers.clear();
-    this.#group?.release();
+    for (const group of groups) group?.release();
   }
 
   #receive(event: MediaEvent): void {

@@ -7,7 +7,8 @@ import type { FoundDestination, Wanted } from '../routing/destinations.ts';
 import type { InviteSession, Referral } from '../signaling/session.ts';
 import type { Call } from './call.ts';
 import type { EndReason } from './end-reason.ts';
-import { SipLeg, type SipLegHandlers, type SipLegSettings } from './sip-leg.ts';
+import { SipLeg } from './sip-leg.ts';
+import type { SipLegHandlers, SipLegSettings } from './sip-leg-options.ts';
 
 export interface OutboundPhoneHandlers {
   /** `media`: its audio is heard already. */
@@ -136,7 +137,7 @@ export class OutboundPhone {
           handlers.answered(leg);
         },
         ended: (reason, detail) => handlers.ended(reason, detail),
-        closed: () => call.media.closed(endpointId),
+        closed: (closed) => call.media.closed(closed),
         told: (message, fields) => tell(message.replaceAll('caller', 'called party'), fields),
         held: (held) => {
           tell(held ? 'on hold by called party' : 'taken back by called party', {});

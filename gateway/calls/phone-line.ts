@@ -6,7 +6,8 @@ import type { InviteSession, InviteSessionHandlers } from '../signaling/session.
 import type { Call } from './call.ts';
 import { type EndReason, reasonHeader } from './end-reason.ts';
 import { refusalOf } from './session-ends.ts';
-import { SipLeg, type SipLegSettings } from './sip-leg.ts';
+import { SipLeg } from './sip-leg.ts';
+import type { SipLegSettings } from './sip-leg-options.ts';
 
 /** Longer than any worker takes to bind a port: only one that hangs or died unnoticed runs into it. */
 const openLimitMs = 7_000;
@@ -65,6 +66,24 @@ export class PhoneLine {
     this.#legs.add(leg);
     this.#call.course.replaced(before);
     before?.end(reason);
+  }
+
+  /** The call goes on on the worker of `beside`; false where it cannot. */
+  async moveTo(beside: MediaGroup): Promise<boolean> {
+    const { media, recordings, log } = this.#call;
+    const phone = this.#phone;
+    if (phone === undefined) return false;
+    if (recordings.active) {
+      recordings.stop();
+      log.warn({}, 'recording ended: the call moves to another media worker');
+    }
+    const group = media.openBeside(beside);
+    const endpointId = media.name('sip');
+    media.opened(endpointId, (event) => phone.receiveMedia(event), group);
+    const moved = await phone.moveTo(endpointId, group);
+    if (moved) media.use(group);
+    log.info({ worker: media.worker, moved }, 'moved to another media worker');
+    return moved;
   }
 
   ring(early: boolean): void {
@@ -143,9 +162,9 @@ export class PhoneLine {
           log.warn({ reason, detail }, 'take-over failed');
           leg.end(reason, detail);
         },
-        closed: () => {
-          this.#legs.delete(leg);
-          call.media.closed(leg.endpointId);
+        closed: (endpointId) => {
+          if (endpointId === leg.endpointId) this.#legs.delete(leg);
+          call.media.closed(endpointId);
         },
         told: (message, fields) => log.info(fields, message),
         held: (held) => {

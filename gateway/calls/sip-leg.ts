@@ -1,11 +1,8 @@
-import type { Codec } from '../../codecs/codec.ts';
-import { DigitMerger, type DigitMethod } from '../../protocol/digit-merger.ts';
+import { DigitMerger } from '../../protocol/digit-merger.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
-import type { SrtpPolicy } from '../../protocol/sdp/crypto.ts';
 import { digitsOf } from '../../protocol/sip/info-digits.ts';
 import type { SipHeader, SipRequest, SipResponse } from '../../protocol/sip/message.ts';
 import { sdpOf } from '../../protocol/sip/session-description.ts';
-import type { Clock } from '../clock.ts';
 import type { EndpointId, MediaEvent, RtpCounters } from '../media/media-messages.ts';
 import type { MediaGroup } from '../media/media-pool.ts';
 import type {
@@ -13,85 +10,29 @@ import type {
   InviteSessionHandlers,
   ReferOptions,
   ReferOutcome,
-  Referral,
   SessionEnd,
 } from '../signaling/session.ts';
 import { type EndReason, endReasons, reasonHeader } from './end-reason.ts';
 import type { Leg } from './leg.ts';
+import { LegAudio } from './leg-audio.ts';
 import { LegNegotiation } from './leg-negotiation.ts';
-import { type LegAddresses, LegRtp } from './leg-rtp.ts';
+import type { LegAddresses } from './leg-rtp.ts';
 import { type LegRole, refusalOf, sessionEndReason } from './session-ends.ts';
-
-export interface SipLegSettings {
-  readonly codecs: readonly Codec[];
-  /** Bind address; an unspecified one is replaced in SDP by the address that faces the peer. */
-  readonly rtpAddress: string;
-  readonly externalAddress: string | undefined;
-  readonly symmetric: 'off' | 'auto' | 'on';
-  readonly srtp: SrtpPolicy;
-}
-
-export interface SipLegHandlers {
-  /** The RTP port is bound; the leg can be answered, or placed. */
-  opened(): void;
-  /** Called by us: it rings. `media`: its audio is heard already. */
-  ringing?(status: number, media: boolean): void;
-  /** Called by us: it answered, and audio flows. */
-  answered?(): void;
-  /** Over by the phone's doing or by a failure. Not called after `end`. */
-  ended(reason: EndReason, detail?: string): void;
-  /** The RTP session is closed: the last event. */
-  closed(): void;
-  /** Something worth a line in the call's story. */
-  told(message: string, fields: Record<string, unknown>): void;
-  /** The phone put us on hold, or took us back. */
-  held(held: boolean): void;
-  /** A key was pressed; reported once, however many ways it came. Never to be logged. */
-  digit(digit: LegDigit): void;
-  /** REFER: the phone wants its end of the call to be another's. */
-  referred(referral: Referral): Reply;
-  /** INFO that carries no digits, or MESSAGE. Undefined: nobody takes it. */
-  requested(request: SipRequest): Reply | undefined;
-}
-
-export interface LegDigit {
-  readonly digit: string;
-  readonly durationMs: number;
-  readonly method: DigitMethod;
-}
-
-interface Reply {
-  readonly status: number;
-  readonly headers?: readonly SipHeader[];
-}
-
-export interface SipLegOptions {
-  readonly endpointId: EndpointId;
-  /** Of a phone that called us; one that is called gets its session from `place`. */
-  readonly session?: InviteSession;
-  /** Of a phone that is called: the host of its address, for the family of its audio. */
-  readonly targetHost?: string;
-  readonly settings: SipLegSettings;
-  readonly clock: Clock;
-  readonly handlers: SipLegHandlers;
-  readonly sessionId: number;
-}
+import type { LegDigit, LegReply, SipLegHandlers, SipLegOptions } from './sip-leg-options.ts';
 
 /** One phone: an INVITE session and the RTP endpoint that belongs to it. Offer/answer of RFC 3264 is decided here. */
 export class SipLeg implements Leg {
-  readonly endpointId: string;
   readonly role: LegRole;
   readonly #options: SipLegOptions;
   readonly #handlers: SipLegHandlers;
   readonly #negotiation: LegNegotiation;
   readonly #digits = new DigitMerger();
+  readonly #audio: LegAudio;
   #session: InviteSession | undefined;
-  #rtp: LegRtp | undefined;
   /** Ours that faces a phone that is called. */
   #facing: string | undefined;
   #held = false;
   #answered = false;
-  #listensInBand = false;
   /** A REFER of ours was accepted: who hangs up now went to the new call. */
   #referring = false;
   #ended = false;
@@ -99,7 +40,6 @@ export class SipLeg implements Leg {
   /** Throws ProtocolError (400, 488) where the offer cannot be served; nothing has been opened then. */
   constructor(options: SipLegOptions) {
     const { session, settings } = options;
-    this.endpointId = options.endpointId;
     this.role = session === undefined ? 'callee' : 'caller';
     this.#options = options;
     this.#handlers = options.handlers;
@@ -109,8 +49,21 @@ export class SipLeg implements Leg {
       srtp: settings.srtp,
       symmetric: settings.symmetric,
       sessionId: options.sessionId,
-      local: () => this.#rtp?.local ?? { address: settings.rtpAddress, port: 9, rtcpPort: 9 },
+      local: () => this.#audio.local,
       remoteAddress: () => this.#addresses.peer,
+    });
+    this.#audio = new LegAudio({
+      settings,
+      addresses: () => this.#addresses,
+      opened: () => {
+        if (this.#ended) return;
+        this.#listen();
+        this.#handlers.opened();
+      },
+      failed: (reason, detail) =>
+        this.#endedByPeer(reason === 'rtpTimeout' && this.role === 'callee' ? 'calleeLost' : reason, detail),
+      closed: (endpointId) => this.#handlers.closed(endpointId),
+      told: (message, fields) => this.#handlers.told(message, fields),
     });
     if (session?.offer !== undefined) this.#negotiation.takeOffer(session.offer);
   }
@@ -119,6 +72,10 @@ export class SipLeg implements Leg {
   get peerHost(): string {
     const { peer } = this.#addresses;
     return peer.includes(':') ? `[${peer}]` : peer;
+  }
+
+  get endpointId(): EndpointId {
+    return this.#audio.endpointId ?? this.#options.endpointId;
   }
 
   get codec(): string | undefined {
@@ -135,7 +92,7 @@ export class SipLeg implements Leg {
   }
 
   get counters(): RtpCounters | undefined {
-    return this.#rtp?.counters;
+    return this.#audio.counters;
   }
 
   get sipCallId(): string | undefined {
@@ -163,27 +120,26 @@ export class SipLeg implements Leg {
 
   /** Binds the RTP port; `opened` or `ended` follows. */
   open(media: MediaGroup): void {
-    this.#rtp = new LegRtp({
-      endpointId: this.endpointId,
-      media,
-      settings: this.#options.settings,
-      addresses: () => this.#addresses,
-      handlers: {
-        opened: () => {
-          if (this.#ended) return;
-          this.#listen();
-          this.#handlers.opened();
-        },
-        failed: (reason, detail) =>
-          this.#endedByPeer(
-            reason === 'rtpTimeout' && this.role === 'callee' ? 'calleeLost' : reason,
-            detail,
-          ),
-        closed: () => this.#handlers.closed(),
-        told: (message, fields) => this.#handlers.told(message, fields),
-      },
-    });
-    this.#rtp.open(this.#negotiation.agreed?.rtcpMux ?? false);
+    this.#audio.open(this.#options.endpointId, media, this.#negotiation.agreed?.rtcpMux ?? false);
+  }
+
+  /** The phone's audio comes to another worker from now on, to this endpoint: a new port, told in a re-INVITE. False where
+   *  there is none, or the phone refused; then nothing changed. */
+  async moveTo(endpointId: EndpointId, media: MediaGroup): Promise<boolean> {
+    const session = this.#session;
+    const { agreed } = this.#negotiation;
+    if (this.#ended || session === undefined || agreed === undefined) return false;
+    const opened = await this.#audio.openNext(endpointId, media, agreed.rtcpMux);
+    if (!opened || this.#ended) {
+      this.#audio.settleNext(false);
+      return false;
+    }
+    const outcome = await session.reinvite(this.#negotiation.writeOffer());
+    const accepted = !this.#ended && 'answer' in outcome;
+    this.#audio.settleNext(accepted);
+    if (accepted) return this.#takeAnswer(outcome.answer);
+    this.#negotiation.forgetOffer();
+    return false;
   }
 
   /** Calls the phone, once `opened`: `invite` sends the INVITE with this offer and these handlers. Throws what it
@@ -201,7 +157,7 @@ export class SipLeg implements Leg {
   /** 180; with `earlyMedia` 183 with our answer, and RTP from here on. */
   ring(earlyMedia = false): void {
     if (this.#ended) return;
-    if (!earlyMedia || this.#negotiation.agreed === undefined || this.#rtp?.ready !== true)
+    if (!earlyMedia || this.#negotiation.agreed === undefined || !this.#audio.ready)
       return this.#session?.progress(180);
     this.#session?.progress(183, { sdp: this.#negotiation.writeAnswer() });
     this.#startRtp();
@@ -209,7 +165,7 @@ export class SipLeg implements Leg {
 
   /** 200 with our answer, or with an offer where the INVITE had none. The session runs from here on. */
   answer(headers: readonly SipHeader[] = []): void {
-    if (this.#ended || this.#rtp?.ready !== true) return;
+    if (this.#ended || !this.#audio.ready) return;
     const negotiation = this.#negotiation;
     const agreed = negotiation.agreed !== undefined;
     const sdp = agreed ? negotiation.writeAnswer() : negotiation.writeOffer();
@@ -246,7 +202,7 @@ export class SipLeg implements Leg {
 
   /** `0-9 * # A-D`, `w` for 500 ms. */
   sendDigits(digits: string): void {
-    this.#rtp?.media.send({ type: 'sendDigits', endpointId: this.endpointId, digits });
+    this.#audio.send({ type: 'sendDigits', endpointId: this.endpointId, digits });
   }
 
   end(reason: EndReason, detail?: string, moreHeaders: readonly SipHeader[] = []): void {
@@ -256,12 +212,12 @@ export class SipLeg implements Leg {
       if (endReasons[reason].sipStatus === 503) headers.push({ name: 'Retry-After', value: '5' });
       this.#session?.end({ status: endReasons[reason].sipStatus, headers });
     }
-    this.#rtp?.close();
+    this.#audio.close();
   }
 
   receiveMedia(event: MediaEvent): void {
     if (event.type === 'digit') this.#press(event);
-    else this.#rtp?.receiveMedia(event);
+    else this.#audio.receiveMedia(event);
   }
 
   readonly sessionHandlers: InviteSessionHandlers = {
@@ -356,7 +312,7 @@ export class SipLeg implements Leg {
     }
   }
 
-  #request(request: SipRequest): Reply {
+  #request(request: SipRequest): LegReply {
     if (request.method === 'NOTIFY') return { status: 489 };
     const digits = request.method === 'INFO' ? digitsOf(request) : undefined;
     if (digits !== undefined) {
@@ -377,25 +333,18 @@ export class SipLeg implements Leg {
 
   /** Before anything is answered: whoever reads the 200 talks at once, and the worker may be behind. */
   #listen(): void {
-    if (this.#negotiation.agreed !== undefined) this.#rtp?.setSession(this.#negotiation.rtpSessionUnanswered);
+    if (this.#negotiation.agreed !== undefined)
+      this.#audio.setSession(this.#negotiation.rtpSessionUnanswered, false);
   }
 
   #startRtp(): void {
     const { agreed, held } = this.#negotiation;
-    if (agreed === undefined || this.#rtp === undefined) return;
-    this.#rtp.setSession(this.#negotiation.rtpSession);
-    this.#listenInBand(agreed.dtmfPayloadTypeReceive === undefined);
+    if (agreed === undefined) return;
+    // A phone that knows no telephone-event says its keys as tones.
+    this.#audio.setSession(this.#negotiation.rtpSession, agreed.dtmfPayloadTypeReceive === undefined);
     if (held === this.#held) return;
     this.#held = held;
     this.#handlers.held(held);
-  }
-
-  /** A phone that knows no telephone-event says its keys as tones. */
-  #listenInBand(listens: boolean): void {
-    if (listens === this.#listensInBand) return;
-    this.#listensInBand = listens;
-    const { endpointId } = this;
-    this.#rtp?.media.send({ type: 'detectDigits', endpointId, listens, mutes: false });
   }
 
   #sessionEnded(end: SessionEnd): void {

@@ -283,3 +283,88 @@ describe('connectConf', () => {
     await control.world.clock.until(() => carol.ended, 10_000);
   });
 });
+
+describe('with several media workers', () => {
+  it('calls on their way to a new room are placed together', async () => {
+    control = await openControl({ workers: 3 });
+    const phones = [await callee(control), await callee(control, 32), await callee(control, 33)];
+    for (const [at, phone] of phones.entries()) {
+      phone.frequencyHz = [500, 700, 900][at]!;
+      await invite(phone);
+    }
+    await control.world.clock.until(() => room().length === 3, 10_000);
+    await control.world.clock.advance(2_000);
+    expect(heard(phones[0]!)(700)).toBeGreaterThan(0.3);
+    expect(heard(phones[2]!)(500)).toBeGreaterThan(0.3);
+    for (const phone of phones) phone.hangUp();
+  });
+
+  it('a caller who comes from a menu on another worker is moved there, and hears nothing of that', async () => {
+    control = await openControl({ workers: 2 });
+    const { world, callbacks } = control;
+    const bob = await callee(control);
+    bob.frequencyHz = 700;
+    await invite(bob);
+    await world.clock.until(() => room().length === 1, 10_000);
+    const alices = [await caller(control), await caller(control, 6)];
+    callbacks.ice = () => ({ action: { name: 'park' } });
+    const { checkSvaml } = await import('../../protocol/svaml/svaml.ts');
+    for (const alice of alices) {
+      alice.agent.on.offered = (offer) => {
+        alice.takeAnswer(offer!);
+        return { answer: alice.offer() };
+      };
+      await alice.call();
+      alice.rtp.sayTone({ frequencyHz: 1_100 });
+    }
+    await world.clock.advance(500);
+    for (const { callId } of (await world.gateway.calls()).filter(
+      ({ direction }) => direction === 'inbound',
+    )) {
+      await world.gateway.control.modify(
+        callId,
+        checkSvaml({ action: { name: 'connectConf', conferenceId } }),
+      );
+    }
+    await world.clock.until(() => room().length === 3, 10_000);
+    await world.clock.advance(2_000);
+    expect(world.log.filter(({ msg }) => msg === 'moved to another media worker')).toMatchObject([
+      { moved: true },
+    ]);
+    for (const alice of alices) expect(toneShare(last(alice.rtp.heardPcm), 700)).toBeGreaterThan(0.3);
+    expect(heard(bob)(1_100)).toBeGreaterThan(0.9);
+    for (const alice of alices) {
+      alice.rtp.stop();
+      alice.session.end({ status: 200 });
+    }
+    bob.hangUp();
+  });
+
+  it('a phone that refuses to be moved ends with a reason', async () => {
+    control = await openControl({ workers: 2 });
+    const { world, callbacks } = control;
+    const bob = await callee(control);
+    await invite(bob);
+    await world.clock.until(() => room().length === 1, 10_000);
+    const alices = [await caller(control), await caller(control, 6)];
+    callbacks.ice = () => ({ action: { name: 'park' } });
+    const { checkSvaml } = await import('../../protocol/svaml/svaml.ts');
+    for (const alice of alices) {
+      alice.agent.on.offered = () => ({ status: 488 });
+      await alice.call();
+    }
+    for (const { callId } of (await world.gateway.calls()).filter(
+      ({ direction }) => direction === 'inbound',
+    )) {
+      await world.gateway.control.modify(
+        callId,
+        checkSvaml({ action: { name: 'connectConf', conferenceId } }),
+      );
+    }
+    await world.clock.until(() => callbacks.dice.length === 1, 10_000);
+    expect(world.said('call ending')).toMatchObject({ reason: 'conferenceElsewhere' });
+    expect(room()).toHaveLength(2);
+    bob.hangUp();
+    for (const alice of alices) alice.session.end({ status: 200 });
+  });
+});

@@ -106,7 +106,8 @@ export async function leftovers(control: ControlWorld): Promise<Record<string, u
   await world.clock.until(() => world.gateway.counts().calls === 0, 60_000, 20);
   await world.clock.advance(40_000);
   const { workers } = await world.gateway.mediaReport();
-  const { endpoints, portsInUse } = workers[0]!;
+  const endpoints = workers.reduce((sum, worker) => sum + worker.endpoints, 0);
+  const portsInUse = workers.reduce((sum, worker) => sum + worker.portsInUse, 0);
   return { ...world.gateway.counts(), endpoints, portsInUse, streams: world.server.openStreams };
 }
 

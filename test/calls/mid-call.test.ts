@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Call } from '../../gateway/calls/call.ts';
-import type { LegDigit } from '../../gateway/calls/sip-leg.ts';
+import type { LegDigit } from '../../gateway/calls/sip-leg-options.ts';
 import { headerValue } from '../../protocol/sip/message.ts';
 import { closeAgents, labelOf } from '../gateway/signaling/agents.ts';
 import { CallWorld } from '../support/call-world.ts';

@@ -7,6 +7,7 @@ import type { MediaPool } from '../../gateway/media/media-pool.ts';
 import { type CallOptions, createPhone, type Phone } from '../../gateway/phone/phone.ts';
 import type { CallResult, PhoneCall } from '../../gateway/phone/phone-call.ts';
 import { FakeClock } from './fake-clock.ts';
+import { createManyWorkers } from './many-workers.ts';
 import { type LinkOptions, MemoryNetwork } from './memory-network.ts';
 import { MemoryStreamServer } from './memory-stream.ts';
 import { createRandom } from './random.ts';
@@ -42,6 +43,7 @@ export class CallWorld {
     earlyMedia,
     watching,
     workerDelayMs = 0,
+    workers = 1,
     io,
   }: {
     readonly link?: LinkOptions;
@@ -54,6 +56,8 @@ export class CallWorld {
     readonly watching?: GatewayIo['watching'];
     /** How far the media worker is behind: so long after it was sent, a command is obeyed. */
     readonly workerDelayMs?: number;
+    /** Media workers; calls go to each in turn. */
+    readonly workers?: number;
     /** What else the gateway is given. */
     readonly io?: (clock: FakeClock) => Partial<GatewayIo>;
   } = {}): Promise<CallWorld> {
@@ -92,7 +96,8 @@ export class CallWorld {
           destination: { write: (line) => log.push(JSON.parse(line)) },
         }),
         createMediaPool: (settings) => {
-          const pool = createInlineMediaPool({ ...settings, clock, network, openStreamSocket: server.open });
+          const options = { ...settings, clock, network, openStreamSocket: server.open };
+          const pool = workers === 1 ? createInlineMediaPool(options) : createManyWorkers(options, workers);
           return workerDelayMs === 0 ? pool : behindPool(pool, clock, workerDelayMs);
         },
         localAddressFor: async () => address,

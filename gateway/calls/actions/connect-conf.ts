@@ -9,7 +9,8 @@ import type { EndReason } from '../end-reason.ts';
 import type { Leg } from '../leg.ts';
 import { askPie } from '../pie-question.ts';
 import { playPrompts, promptSources } from '../player.ts';
-import { type LegDigit, SipLeg } from '../sip-leg.ts';
+import { SipLeg } from '../sip-leg.ts';
+import type { LegDigit } from '../sip-leg-options.ts';
 
 /** `connectConf`: the call is in a room, hears everybody in it but itself, and may be muted, put on hold and put out. */
 export class ConferenceMembership implements Activity {
@@ -49,17 +50,29 @@ export class ConferenceMembership implements Activity {
 
   start(): void {
     const { call } = this;
-    const { conferences, clock } = call.context;
     call.answer();
-    const group = call.media.group();
-    const room = conferences.enter(call.owner.applicationKey, this.#action.conferenceId, group);
-    if (room.group.worker !== group.worker)
-      return call.end(
-        'conferenceElsewhere',
-        `room ${room.conferenceId} is on media worker ${room.group.worker}`,
-      );
+    const { conferences } = call.context;
+    const room = conferences.open(call.owner.applicationKey, this.#action.conferenceId, call.media.group());
     this.#room = room;
-    this.#joinedMs = clock.nowMs();
+    room.expected.add(call.callId);
+    if (room.group.worker === call.media.worker) this.#enter(room);
+    else call.background(this.#moveTo(room));
+  }
+
+  /** All members of a room are on one media worker. */
+  async #moveTo(room: Room): Promise<void> {
+    const { call } = this;
+    const moved = await call.line.moveTo(room.group);
+    if (this.#room !== room || !call.live) return;
+    if (moved) return this.#enter(room);
+    const detail = `room ${room.conferenceId} is on worker ${room.group.worker}, and the call cannot go there`;
+    call.end('conferenceElsewhere', detail);
+  }
+
+  #enter(room: Room): void {
+    const { call } = this;
+    this.#joinedMs = call.context.clock.nowMs();
+    room.expected.delete(call.callId);
     room.members.set(call.callId, this);
     this.rejoin();
     call.log.info({ conferenceId: room.conferenceId, members: room.members.size }, 'conference joined');
@@ -74,18 +87,20 @@ export class ConferenceMembership implements Activity {
     this.#digits.cancel();
     if (room === undefined) return;
     const { call } = this;
-    room.members.delete(call.callId);
+    const { conferences } = call.context;
+    room.expected.delete(call.callId);
+    if (!room.members.delete(call.callId)) return conferences.left(room);
     this.#leave(room);
     call.log.info({ conferenceId: room.conferenceId, seconds: this.seconds }, 'conference left');
     call.happened('conference.left', { conferenceId: room.conferenceId });
     for (const member of room.members.values()) member.entertain();
-    call.context.conferences.left(room);
+    conferences.left(room);
   }
 
   rejoin(before?: Leg): void {
     const room = this.#room;
     const { leg } = this.call;
-    if (room === undefined || leg === undefined) return;
+    if (room === undefined || leg === undefined || !room.members.has(this.call.callId)) return;
     if (before !== undefined) this.#leave(room);
     if (this.#leg === leg) return this.#setMode();
     this.#leg = leg;

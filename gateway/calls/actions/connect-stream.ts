@@ -4,7 +4,7 @@ import type { Call } from '../call.ts';
 import { DurationLimit } from '../duration-limit.ts';
 import type { EndReason } from '../end-reason.ts';
 import type { Leg } from '../leg.ts';
-import type { LegDigit } from '../sip-leg.ts';
+import type { LegDigit } from '../sip-leg-options.ts';
 import { StreamDial } from '../stream-dial.ts';
 
 /** `connectStream`: the call talks to a stream server, which decides whether a phone that has not been answered is. */

@@ -8,7 +8,7 @@ import { pieMessage } from '../call-messages.ts';
 import type { EndReason } from '../end-reason.ts';
 import { askPie } from '../pie-question.ts';
 import { playPrompts, promptSources } from '../player.ts';
-import type { LegDigit } from '../sip-leg.ts';
+import type { LegDigit } from '../sip-leg-options.ts';
 
 /** `runMenu`: a prompt is played and keys are taken, until one of them means something or too many times none did. The
  *  application hears what came of it in a PIE, and its answer goes on. */

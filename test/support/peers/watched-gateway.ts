@@ -1,5 +1,5 @@
 import type { Call } from '../../../gateway/calls/call.ts';
-import type { LegDigit } from '../../../gateway/calls/sip-leg.ts';
+import type { LegDigit } from '../../../gateway/calls/sip-leg-options.ts';
 import { type ConfigInput, defaultConfig } from '../../../gateway/config.ts';
 import { type Gateway, type GatewayIo, startGateway } from '../../../gateway/gateway.ts';
 import { createLog } from '../../../gateway/log.ts';
