@@ -27,6 +27,7 @@ import { readWave } from './wave-audio.ts';
 export const jambonz: StreamDialect = {
   name: 'jambonz',
   transport: 'websocket',
+  stereo: true,
   subprotocol: 'audio.jambonz.org',
   // A whole file may come in one message.
   textBytesMax: 8_388_608,

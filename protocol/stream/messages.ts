@@ -169,6 +169,8 @@ export interface StreamDialect {
   readonly subprotocol?: string | undefined;
   /** Longest text message; default `textMessageBytesMax`. */
   readonly textBytesMax?: number | undefined;
+  /** Whether it can carry two channels, interleaved: for servers that only listen. */
+  readonly stereo?: boolean | undefined;
   /** Its servers may listen for hours and say nothing: no idle timeout. */
   readonly mayBeSilent?: boolean | undefined;
   /** Whether answer, busy or reject is awaited. Else the call is answered as soon as the opening was sent. */

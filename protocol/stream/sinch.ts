@@ -17,6 +17,7 @@ import {
 export const sinch: StreamDialect = {
   name: 'sinch',
   transport: 'websocket',
+  stereo: true,
   awaitsReply: true,
   createSession: (connect) => new SinchSession(connect),
 };

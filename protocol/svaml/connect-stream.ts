@@ -7,8 +7,8 @@ import {
   type SchemaPath,
   type SchemaProblem,
 } from '../schema-check.ts';
-import { dialectNamed } from '../stream/dialects.ts';
-import { isTcpUrl, svamlFormats } from './formats.ts';
+import { svamlFormats } from './formats.ts';
+import { streamProblems } from './stream-problems.ts';
 
 export const streamSampleRatesHz = [8000, 16000, 24000, 44100, 48000, 96000] as const;
 
@@ -189,56 +189,7 @@ export function actionError(problem: SchemaProblem, prefix: string): ProtocolErr
 
 /** What the schema alone cannot say. Only for an action without schema problems. */
 export function connectStreamProblems(action: ConnectStream, path: SchemaPath = []): SchemaProblem[] {
-  return [...dialectProblems(action, path), ...callHeadersProblems(action.callHeaders, path)];
-}
-
-/** Whether its dialect can carry the call, and goes over what the endpoints say. */
-function dialectProblems(
-  { streamingOptions, destination, callHeaders }: ConnectStream,
-  path: SchemaPath,
-): SchemaProblem[] {
-  const { dialect: name, sampleRate, fallbackEndpoints } = streamingOptions;
-  const dialect = dialectNamed(name);
-  const overTcp = dialect.transport === 'tcp';
-  const expected = overTcp ? 'tcp://host:port' : 'a ws:// or wss:// URL';
-  const endpoints: [SchemaPath, string][] = [
-    [['destination', 'endpoint'], destination.endpoint],
-    ...fallbackEndpoints.map((endpoint, index): [SchemaPath, string] => [
-      ['streamingOptions', 'fallbackEndpoints', index],
-      endpoint,
-    ]),
-  ];
-  const problems: SchemaProblem[] = endpoints
-    .filter(([, endpoint]) => isTcpUrl(endpoint) !== overTcp)
-    .map(([where, endpoint]) => ({
-      path: [...path, ...where],
-      kind: 'invalid',
-      found: JSON.stringify(endpoint.slice(0, 100)),
-      expected: `${expected} with dialect ${name}`,
-      advice: 'change the endpoint or the dialect',
-    }));
-  try {
-    dialect.createSession({
-      callId: '',
-      applicationKey: '',
-      sampleRateHz: sampleRate,
-      callHeaders,
-      from: '',
-      to: '',
-      direction: 'inbound',
-      sipHeaders: {},
-    });
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    problems.push({
-      path: [...path, 'streamingOptions', 'dialect'],
-      kind: 'invalid',
-      found: `${name}: ${error.message}`,
-      expected: 'one that can carry the call',
-      advice: 'change what it names',
-    });
-  }
-  return problems;
+  return [...streamProblems(action, path), ...callHeadersProblems(action.callHeaders, path)];
 }
 
 /** At most 1024 bytes of them, in UTF-8. */

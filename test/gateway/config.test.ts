@@ -73,6 +73,7 @@ describe('without any configuration', () => {
         answerTimeoutMs: 10_000,
         connectTimeoutMs: 5_000,
         idleTimeout: 60,
+        tls: [],
         bufferBytes: 5_000_000,
         endpoints: { allow: [], denyPrivate: true },
       },
