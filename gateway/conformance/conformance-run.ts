@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from '../clock.ts';
 import type { ConformanceTiming } from './conformance-call.ts';
-import { type Rule, rules, type Verdict } from './rules.ts';
+import { type Rule, rules } from './rules.ts';
 import { type Evidence, type ScenarioName, type Stage, scenarios } from './scenarios.ts';
+import type { Verdict } from './verdicts.ts';
 
 export interface ConformanceOptions {
   /** ws:// or wss://. */

@@ -1,20 +1,31 @@
-import { Value } from 'typebox/value';
-import {
-  baseCommandNames,
-  type CommandName,
-  commandExtensionOf,
-  commandSchemas,
-} from '../../protocol/stream/message-schemas.ts';
+import { baseCommandNames, commandSchemas } from '../../protocol/stream/message-schemas.ts';
 import { streamSampleRatesHz } from '../../protocol/stream/messages.ts';
-import type { ConformanceCall, ConformanceTiming, Said } from './conformance-call.ts';
-import { binaryMessageBytesMax, type ClientEnd } from './conformance-client.ts';
+import type { ConformanceTiming } from './conformance-call.ts';
+import { binaryMessageBytesMax } from './conformance-client.ts';
 import type { Evidence, ScenarioName } from './scenarios.ts';
-
-export interface Verdict {
-  /** `skip`: there was nothing to judge. */
-  readonly outcome: 'pass' | 'fail' | 'skip';
-  readonly seen: string;
-}
+import {
+  asUsual,
+  count,
+  endText,
+  everyCall,
+  extensionOfCommand,
+  fail,
+  fieldProblem,
+  firstDefined,
+  isHangup,
+  isKnown,
+  isOdd,
+  ms,
+  onAnswered,
+  onCall,
+  onEvery,
+  onEveryEnd,
+  pass,
+  quoted,
+  shown,
+  skip,
+  type Verdict,
+} from './verdicts.ts';
 
 export interface Rule {
   readonly id: string;
@@ -26,10 +37,6 @@ export interface Rule {
   readonly long?: true;
   judge(evidence: Evidence, timing: ConformanceTiming): Verdict;
 }
-
-const pass = (seen: string): Verdict => ({ outcome: 'pass', seen });
-const fail = (seen: string): Verdict => ({ outcome: 'fail', seen });
-const skip = (seen: string): Verdict => ({ outcome: 'skip', seen });
 
 /** Sound that is long enough to compare. */
 const comparedMsMin = 400;
@@ -292,123 +299,3 @@ export const rules: readonly Rule[] = [
       onEveryEnd(evidence, ({ code, message }) => code === 1009 && message.includes('binary')),
   },
 ];
-
-// ---- Ways to judge ------------------------------------------------------------------------------------------------
-
-function onCall(call: ConformanceCall | undefined, judge: (call: ConformanceCall) => Verdict): Verdict {
-  if (call === undefined) return skip('not tried');
-  if (!call.upgrade.accepted) return skip('there was no connection');
-  // It shows what it is worth where R11, R14 and R22 look at it.
-  if (call.end?.by === 'violation') return skip('the connection broke RFC 6455 or a limit');
-  return judge(call);
-}
-
-function onAnswered(call: ConformanceCall | undefined, judge: (call: ConformanceCall) => Verdict): Verdict {
-  return onCall(call, (known) => (known.answered ? judge(known) : skip('the call was not answered')));
-}
-
-/** The same reply as to the plain call, and no odd end. */
-function asUsual({ plain }: Evidence, call: ConformanceCall | undefined): Verdict {
-  if (plain?.reply === undefined) return skip('there was no reply to a plain connect');
-  if (call !== undefined && !call.upgrade.accepted) return fail(call.upgrade.why);
-  return onCall(call, (known) => {
-    if (known.reply === undefined) return fail(known.early === undefined ? 'no reply' : endText(known.early));
-    if (known.reply !== plain.reply) return fail(`${known.reply}; to a plain connect it said ${plain.reply}`);
-    if (known.early === undefined) return pass(known.reply);
-    return isOdd(known.early, plain) ? fail(endText(known.early)) : skip('it hangs up by itself');
-  });
-}
-
-/** An end that the plain call did not have: it may hang up when it likes, but not for our reasons. */
-function isOdd(end: ClientEnd | undefined, plain: ConformanceCall | undefined): boolean {
-  if (end === undefined) return false;
-  return !(isHangup(end) && plain?.early !== undefined && isHangup(plain.early));
-}
-
-function isHangup(end: ClientEnd): boolean {
-  return end.by === 'server' && (end.code === 1000 || end.code === 1005);
-}
-
-export function everyCall(evidence: Evidence): readonly ConformanceCall[] {
-  const { plain, rates, unknown, fragmented, headers, extended, first, second, idle, afterLosses } = evidence;
-  const calls = [
-    plain,
-    ...rates.values(),
-    unknown,
-    fragmented,
-    headers,
-    extended,
-    first,
-    second,
-    idle,
-    afterLosses,
-  ];
-  return calls.filter((call) => call !== undefined);
-}
-
-/** Fails with the first `problem` of any call. */
-function onEvery(evidence: Evidence, problem: (call: ConformanceCall) => string | undefined): Verdict {
-  const calls = everyCall(evidence).filter(({ upgrade }) => upgrade.accepted);
-  if (calls.length === 0) return skip('there was no connection');
-  const found = firstDefined(calls.map(problem));
-  return found === undefined ? pass(`in ${count(calls.length, 'call')}`) : fail(found);
-}
-
-function onEveryEnd(
-  evidence: Evidence,
-  isBroken: (end: Extract<ClientEnd, { readonly by: 'violation' }>) => boolean,
-): Verdict {
-  return onEvery(evidence, ({ end }) => (end?.by === 'violation' && isBroken(end) ? end.message : undefined));
-}
-
-function isKnown(command: unknown): command is CommandName {
-  return typeof command === 'string' && Object.hasOwn(commandSchemas, command);
-}
-
-function extensionOfCommand(command: unknown): string | undefined {
-  if (typeof command !== 'string' || !Object.hasOwn(commandExtensionOf, command)) return undefined;
-  return commandExtensionOf[command as keyof typeof commandExtensionOf];
-}
-
-function fieldProblem(said: Said): string | undefined {
-  const command = said.fields?.command;
-  if (!isKnown(command)) return undefined;
-  const [error] = Value.Errors(commandSchemas[command], said.fields);
-  return error && `${shown(said)}: ${error.instancePath.replace(/^\//, '')} ${error.message}`;
-}
-
-function firstDefined<T>(values: readonly (T | undefined)[]): T | undefined {
-  return values.find((value) => value !== undefined);
-}
-
-// ---- Words --------------------------------------------------------------------------------------------------------
-
-function endText(end: ClientEnd): string {
-  switch (end.by) {
-    case 'server':
-      return `closed with ${end.code}${end.reason === '' ? '' : ` ${end.reason}`}`;
-    case 'lost':
-      return 'the connection was cut';
-    case 'violation':
-      return end.message;
-    case 'us':
-      return 'we let go';
-  }
-}
-
-function shown({ text }: Said): string {
-  return quoted(text.length > 80 ? `${text.slice(0, 80)}…` : text);
-}
-
-/** On one line, whatever is in it. */
-function quoted(value: unknown): string {
-  return JSON.stringify(value) ?? String(value);
-}
-
-function ms(value: number): string {
-  return `${Math.round(value)} ms`;
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
-}
