@@ -240,8 +240,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
     this.#options.emit({ type: 'notice', endpointId: this.endpointId, code: 'rtp-strangers', message });
   }
 
+  /** Of SRTP it opens nothing; some phones keep their NAT open with datagrams that are empty. */
   #refuse(): void {
-    if (this.#srtp!.accepted > 0 || this.#srtp!.forged !== forgedNoticed) return;
+    if (this.#srtp === undefined) return this.#ignore();
+    if (this.#srtp.accepted > 0 || this.#srtp.forged !== forgedNoticed) return;
     const message = `${forgedNoticed} packets came and the key that the peer named opens none of them`;
     this.#options.emit({ type: 'notice', endpointId: this.endpointId, code: 'SRTPKEY', message });
   }

@@ -114,6 +114,7 @@ describe('packets from the phone', () => {
     const { call, phone, stream } = await startMediaCall(world, { sampleRateHz: 8000 });
     phone.sayPcm(flat(1000));
     phone.send(Uint8Array.of(1, 2, 3));
+    phone.send(new Uint8Array(0));
     phone.payloadType = 13;
     phone.sayPayload(Uint8Array.of(70), 160);
     phone.payloadType = 0;
@@ -122,7 +123,7 @@ describe('packets from the phone', () => {
     expect(levelsIn(stream.audio, 160)).toEqual([companded(1000), companded(3000)]);
     call.closeRtp();
     await world.clock.advance(1);
-    expect(call.event('rtpClosed')?.counters).toMatchObject({ packetsIgnored: 2, packetsLost: 0 });
+    expect(call.event('rtpClosed')?.counters).toMatchObject({ packetsIgnored: 3, packetsLost: 0 });
   });
 });
 
