@@ -4,7 +4,7 @@ import { sampleRatesHz } from '../../codecs/resampler.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorCode, errorMessage } from '../errors.ts';
 import { createEndpointGuard, type EndpointGuard } from '../routing/endpoint-guard.ts';
-import { Aborted } from './abort.ts';
+import { Aborted, linkedSignal } from './abort.ts';
 import { AudioError, type AudioSource } from './audio-source.ts';
 import { toneChunks } from './built-in-tones.ts';
 import { type Decoders, DecodeThread, inlineDecoders } from './decode-thread.ts';
@@ -129,8 +129,8 @@ class Library implements AudioLibrary {
     const { sampleRateHz } = options;
     if (!sampleRatesHz.some((known) => known === sampleRateHz))
       throw new RangeError(`sample rate must be one of ${sampleRatesHz.join(', ')} Hz, got ${sampleRateHz}`);
-    const signal = AbortSignal.any([options.signal, this.#closing.signal]);
-    if (signal.aborted) return;
+    const { signal, release } = linkedSignal(options.signal, this.#closing.signal);
+    if (signal.aborted) return release();
     this.#opened++;
     try {
       if (source.kind === 'tone') return yield* until(signal, toneChunks(source, sampleRateHz));
@@ -142,6 +142,8 @@ class Library implements AudioLibrary {
       const failure = named(error, source);
       this.#counted(failure.code);
       throw failure;
+    } finally {
+      release();
     }
   }
 
@@ -222,8 +224,9 @@ class Library implements AudioLibrary {
       stop.abort();
     });
     this.#decoding.set(key, sequence);
-    const signal = AbortSignal.any([stop.signal, this.#closing.signal]);
-    void this.#fill(sequence, key, this.#decode(file.bytes(signal), sampleRateHz, signal));
+    const { signal, release } = linkedSignal(stop.signal, this.#closing.signal);
+    const chunks = this.#decode(file.bytes(signal), sampleRateHz, signal);
+    void this.#fill(sequence, key, chunks).finally(release);
     return sequence;
   }
 

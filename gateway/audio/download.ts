@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { isIPv6, type LookupFunction } from 'node:net';
 import { errorCode, errorMessage } from '../errors.ts';
 import type { EndpointGuard } from '../routing/endpoint-guard.ts';
-import { Aborted, unlessAborted } from './abort.ts';
+import { Aborted, linkedSignal, unlessAborted } from './abort.ts';
 import { AudioError } from './audio-source.ts';
 
 export interface DownloadOptions {
@@ -32,15 +32,20 @@ const bodyLimitMs = 600_000;
 export async function startDownload(url: string, options: DownloadOptions): Promise<Download> {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), options.timeoutMs);
+  // Not released: the answer's body still follows `options.signal`, which lives no longer than this download.
+  const { signal } = linkedSignal(options.signal, late.signal);
   try {
-    return await follow(url, options, late.signal);
+    return await follow(url, options, { signal, late: late.signal });
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function follow(url: string, options: DownloadOptions, late: AbortSignal): Promise<Download> {
-  const signal = AbortSignal.any([options.signal, late]);
+async function follow(
+  url: string,
+  options: DownloadOptions,
+  { signal, late }: { readonly signal: AbortSignal; readonly late: AbortSignal },
+): Promise<Download> {
   let at = url;
   for (let redirects = 0; ; redirects++) {
     const here = at;
@@ -48,6 +53,8 @@ async function follow(url: string, options: DownloadOptions, late: AbortSignal):
       throw failure(error, here, { options, late });
     });
     const { statusCode: status = 0, headers } = response;
+    // Nothing follows, but the connection is free only when that was read.
+    if (status === 304) response.resume();
     if (status === 200 || status === 304)
       return { status, headers, body: () => bodyOf(response, here, options) };
     response.destroy();
@@ -111,7 +118,7 @@ async function* bodyOf(
   const megabytes = bytesMax / 1024 / 1024;
   const tooLarge = () =>
     new AudioError('audio-too-large', `${shownUrl(url)} is larger than ${megabytes} MB (audio.fileMb)`);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(bodyLimitMs)]);
+  const { signal: limit, release } = linkedSignal(signal, AbortSignal.timeout(bodyLimitMs));
   const stop = () => response.destroy(new Aborted());
   const stalled = () => response.destroy(Object.assign(new Error('nothing came'), { code: 'ETIMEDOUT' }));
   limit.addEventListener('abort', stop, { once: true });
@@ -136,6 +143,7 @@ async function* bodyOf(
   } finally {
     clearTimeout(timer);
     limit.removeEventListener('abort', stop);
+    release();
     response.destroy();
   }
 }

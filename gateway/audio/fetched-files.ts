@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '../clock.ts';
 import type { EndpointGuard } from '../routing/endpoint-guard.ts';
-import { Aborted, unlessAborted } from './abort.ts';
+import { Aborted, linkedSignal, unlessAborted } from './abort.ts';
 import { AudioError } from './audio-source.ts';
 import { shownUrl, startDownload } from './download.ts';
 import { SharedSequence } from './shared-sequence.ts';
@@ -119,9 +119,14 @@ export class FetchedFiles {
     const { downloads, guard, bytesMax, timeoutMs, clock, counted } = this.#options;
     const known = this.#known.get(key);
     const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, this.#closing.signal]);
-    const release = await downloads.take(signal);
+    const { signal, release: unlink } = linkedSignal(stop.signal, this.#closing.signal);
+    let leave = () => {};
+    const release = () => {
+      unlink();
+      leave();
+    };
     try {
+      leave = await downloads.take(signal);
       const { status, headers, body } = await startDownload(url, {
         guard: trusted ? undefined : guard,
         headers: known === undefined || !this.#options.cache.has(known.version) ? {} : conditions(known),

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { isVoice } from '../config-audio.ts';
 import { errorCode } from '../errors.ts';
-import { Aborted } from './abort.ts';
+import { Aborted, linkedSignal } from './abort.ts';
 import { AudioError, type AudioSource } from './audio-source.ts';
 import type { AudioFile } from './fetched-files.ts';
 import { SharedSequence } from './shared-sequence.ts';
@@ -76,10 +76,8 @@ export class Speech {
         stop.abort();
       });
       this.#arriving.set(version, arriving);
-      void this.#fill(version, arriving, {
-        ...what,
-        signal: AbortSignal.any([stop.signal, this.#closing.signal]),
-      });
+      const { signal, release } = linkedSignal(stop.signal, this.#closing.signal);
+      void this.#fill(version, arriving, { ...what, signal }).finally(release);
     }
     return arriving.read(what.signal);
   }

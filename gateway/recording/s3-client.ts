@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { AwsV4Signer } from 'aws4fetch';
+import { linkedSignal } from '../audio/abort.ts';
 import { errorCode, errorMessage, GatewayError } from '../errors.ts';
 import type { S3Credentials } from './destination.ts';
 
@@ -132,12 +133,13 @@ async function send(place: S3Place, request: S3Request, signal: AbortSignal): Pr
     accessKeyId,
     secretAccessKey,
   }).sign();
+  const limited = linkedSignal(signal, AbortSignal.timeout(requestLimitMs));
   try {
     const response = await fetch(signed.url, {
       method,
       headers: signed.headers,
       redirect: 'manual',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(requestLimitMs)]),
+      signal: limited.signal,
       ...(method !== 'DELETE' && { body: new Uint8Array(body) }),
     });
     const text = (await response.text()).slice(0, answerBytesMax);
@@ -149,6 +151,8 @@ async function send(place: S3Place, request: S3Request, signal: AbortSignal): Pr
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const why = errorCode(cause) === 'UNKNOWN' ? errorMessage(cause) : errorCode(cause);
     throw new S3Error('s3-unreachable', `${endpoint} cannot be reached (${why})`, !signal.aborted, error);
+  } finally {
+    limited.release();
   }
 }
 
