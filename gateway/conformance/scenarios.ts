@@ -136,6 +136,11 @@ export const scenarios: Readonly<Record<ScenarioName, (stage: Stage) => Promise<
     if (mute.accepted) mute.client.destroy();
     const lost = await ConformanceCall.place(url, {}, timing, clock);
     await lost.awaitReply();
+    if (lost.reply === undefined) {
+      // It did not outlive the cancelled call: there is no need to try it any further.
+      stage.evidence.afterLosses = lost;
+      return lost.hangUp();
+    }
     await lost.talk(timing.settleMs);
     lost.client?.destroy();
     stage.evidence.afterLosses = await conversation(stage, {}, (call) => call.settle());
