@@ -26,6 +26,12 @@ const named = <Name extends string>(name: Name, description: string) => Type.Enu
 
 export const callStates = ['created', 'ringing', 'answered', 'ended'] as const;
 
+const keepCallerSchema = Type.Boolean({
+  default: false,
+  description:
+    'The caller stays when the called party hangs up, and hears nothing until the call is modified. Otherwise it is hung up.',
+});
+
 const connectSipSchema = Type.Object({
   name: named('connectSip', 'Calls a SIP address and joins it with the caller.'),
   destination: Type.Object({
@@ -41,6 +47,7 @@ const connectSipSchema = Type.Object({
     }),
   ),
   suppressCallbacks: suppressCallbacksSchema,
+  keepCaller: keepCallerSchema,
   callHeaders: callHeadersSchema,
   moh: Type.Optional(musicSchema),
   timeout: Type.Integer({
@@ -95,6 +102,7 @@ const connectPstnSchema = Type.Object({
   }),
   cli: Type.Optional(callerIdSchema),
   suppressCallbacks: suppressCallbacksSchema,
+  keepCaller: keepCallerSchema,
   dtmf: Type.Optional(dtmfSchema),
   indications: Type.Optional(
     Type.Enum(indicationCountries, {

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { headerValue } from '../../protocol/sip/message.ts';
+import { checkSvaml } from '../../protocol/svaml/svaml.ts';
 import { closeAgents, labelOf } from '../gateway/signaling/agents.ts';
+import { sdp } from './bare-phone.ts';
 import {
   type ControlWorld,
   callee,
@@ -65,6 +67,44 @@ describe('connectSip', () => {
     await world.clock.until(() => alice.agent.ends.length === 1, 10_000);
     expect(alice.agent.ends[0]).toMatchObject({ cause: 'bye' });
     expect(callbacks.dice).toMatchObject([{ result: 'ANSWERED', reason: 'CALLEEHANGUP', duration: 1 }]);
+  });
+
+  it('the called party hangs up, and the caller is to stay: until the call is modified', async () => {
+    control = await openControl();
+    const { world, callbacks } = control;
+    const [bob, carol] = [await callee(control), await callee(control, 32)];
+    carol.frequencyHz = 900;
+    const connect = (endpoint: string) => ({
+      action: { name: 'connectSip', destination: { endpoint }, keepCaller: true },
+    });
+    callbacks.ice = () => connect(bob.uri());
+    const alice = await caller(control);
+    await alice.call();
+    await world.clock.advance(500);
+    bob.hangUp();
+    await world.clock.advance(2_000);
+    expect(world.gateway.activeCalls).toBe(1);
+    const { callId } = (await world.gateway.calls())[0]!;
+    await world.gateway.control.modify(callId, checkSvaml(connect(carol.uri())));
+    await world.clock.advance(2_000);
+    expect(toneShare(last(alice.rtp.heardPcm), 900)).toBeGreaterThan(0.9);
+    alice.session.end({ status: 200 });
+    await world.clock.until(() => carol.ended, 10_000);
+    expect(callbacks.dice).toMatchObject([{ result: 'ANSWERED', reason: 'CALLERHANGUP' }]);
+  });
+
+  it('suppressCallbacks: neither ACE nor DICE', async () => {
+    control = await openControl();
+    const { world, callbacks } = control;
+    const bob = await callee(control);
+    const destination = { endpoint: bob.uri() };
+    callbacks.ice = () => ({ action: { name: 'connectSip', destination, suppressCallbacks: true } });
+    const alice = await caller(control);
+    await alice.call();
+    alice.session.end({ status: 200 });
+    await world.clock.until(() => bob.ended, 10_000);
+    expect(callbacks.asked.map(({ event }) => event)).toEqual(['ice']);
+    expect(callbacks.told).toEqual([]);
   });
 
   it.each([
@@ -239,7 +279,6 @@ describe('connectSip', () => {
     const alice = await caller(control);
     await alice.call();
     await world.clock.advance(500);
-    const { sdp } = await import('./bare-phone.ts');
     void bob.session.reinvite(sdp({ port: bob.rtp.port, version: 2, direction: 'sendonly' }));
     await world.clock.advance(2_000);
     expect(toneShare(last(alice.rtp.heardPcm), 500)).toBeGreaterThan(0.95);

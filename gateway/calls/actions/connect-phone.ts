@@ -47,7 +47,8 @@ export class PhoneConnection implements Activity {
           const { leg } = this.#callee;
           if (leg !== undefined && call.transfers.waitsFor(leg)) return leg.end(reason, detail);
           this.#states.ended(reason);
-          call.end(reason, detail);
+          if (this.#joined && action.keepCaller && reason === 'calleeHangup') this.#keepCaller();
+          else call.end(reason, detail);
         },
         held: (held) => this.#hold(call.leg, held),
         referred: (leg, referral) => call.transfers.follow(leg, referral, 'callee'),
@@ -56,10 +57,12 @@ export class PhoneConnection implements Activity {
   }
 
   get partner(): SipLeg | undefined {
-    return this.#callee.leg;
+    const { leg } = this.#callee;
+    return leg?.over ? undefined : leg;
   }
 
   start(): void {
+    if (this.#action.suppressCallbacks) this.#call.owner = { ...this.#call.owner, tellsDice: false };
     if (!this.#callee.start()) return;
     this.#states.told('created', this.#callee.to);
     const tone = this.#tone();
@@ -170,6 +173,14 @@ export class PhoneConnection implements Activity {
     this.rejoin();
     this.#limit.begin(this.#action.maxDuration);
     call.log.info({ to: this.#callee.to?.endpoint, codec: callee?.codec }, 'joined with the called party');
+  }
+
+  /** Alone from now on. */
+  #keepCaller(): void {
+    this.#joined = false;
+    this.#limit.cancel();
+    this.#callee.end('calleeHangup');
+    this.#call.log.info({}, 'called party hung up, the caller stays');
   }
 
   #hold(leg: Leg | undefined, held: boolean): void {

@@ -18,8 +18,8 @@ describe('SVAML is filled in', () => {
     { action: { name: 'hangup' }, filled: { name: 'hangup' } },
     { action: { name: 'Continue' }, filled: { name: 'continue' } },
     { action: { name: 'PARK' }, filled: { name: 'park', locale: 'en-US', maxDuration: 14_400 } },
-    { action: sip, filled: { name: 'connectSip', destination: { type: 'sip', endpoint: 'sip:bob@example.com' }, maxDuration: 14_400, suppressCallbacks: false, callHeaders: [], timeout: 60, callStateEvents: ['created', 'ringing', 'answered', 'ended'] } },
-    { action: { name: 'connectPstn', number: '+46701', indications: 'SE' }, filled: { name: 'connectPstn', number: '+46701', locale: 'en-US', maxDuration: 14_400, dialTimeout: 60, suppressCallbacks: false, indications: 'se', callHeaders: [] } },
+    { action: sip, filled: { name: 'connectSip', destination: { type: 'sip', endpoint: 'sip:bob@example.com' }, maxDuration: 14_400, suppressCallbacks: false, keepCaller: false, callHeaders: [], timeout: 60, callStateEvents: ['created', 'ringing', 'answered', 'ended'] } },
+    { action: { name: 'connectPstn', number: '+46701', indications: 'SE' }, filled: { name: 'connectPstn', number: '+46701', locale: 'en-US', maxDuration: 14_400, dialTimeout: 60, suppressCallbacks: false, keepCaller: false, indications: 'se', callHeaders: [] } },
     { action: { name: 'connectConf', conferenceId: 'r' }, filled: { name: 'connectConf', conferenceId: 'r', conferenceDtmfOptions: { mode: 'ignore', maxDigits: 1, timeoutMills: 3_000 } } },
     { action: menu(), filled: { name: 'runMenu', barge: true, locale: 'en-US', mainMenu: 'main', enableVoice: false, menus: [{ id: 'main', repeats: 1, timeoutMills: 5_000, options: [{ dtmf: '1', action: 'return(yes)' }] }] } },
   ])('$action.name', ({ action, filled }) => {
