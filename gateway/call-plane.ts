@@ -95,6 +95,7 @@ export class CallPlane {
         return this.#userAgent.invite(...args);
       },
       happened: events.happened,
+      counted,
       applicationKey: applications[0]?.key ?? '',
       sip: {
         codecs: options.codecs,

@@ -74,6 +74,8 @@ export interface CallContext {
   route(party: CallParty): Promise<RouteDecision>;
   /** Places a call. Throws where no user agent runs. */
   invite: UserAgent['invite'];
+  /** A refusal or a failure that is no call's end, by its code. */
+  counted(code: string): void;
   /** News for those who watch calls. */
   happened(event: ControlEvent): void;
 }

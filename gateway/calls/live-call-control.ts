@@ -220,6 +220,7 @@ export class LiveCallControl implements CallControl {
         cli: action.cli ?? callout.cli ?? '',
         callHeaders: action.callHeaders,
         codecs: action.name === 'connectSip' ? action.codecs : undefined,
+        sessionExpiresSeconds: action.name === 'connectSip' ? action.sessionTimeout : undefined,
         ringLimitMs: (action.name === 'connectSip' ? action.timeout : action.dialTimeout) * 1_000,
       },
       { otherwise, dtmf },

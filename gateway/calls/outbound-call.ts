@@ -18,7 +18,10 @@ export interface AnsweredProgramme {
 /** A phone is called for an application: RTP port → INVITE → answered → ACE → programme. */
 export function placePhoneCall(
   call: Call,
-  options: Pick<OutboundPhoneOptions, 'wanted' | 'cli' | 'callHeaders' | 'codecs' | 'ringLimitMs'>,
+  options: Pick<
+    OutboundPhoneOptions,
+    'wanted' | 'cli' | 'callHeaders' | 'codecs' | 'ringLimitMs' | 'sessionExpiresSeconds'
+  >,
   programme: AnsweredProgramme,
 ): void {
   call.begin({});

@@ -30,6 +30,7 @@ export interface OutboundPhoneOptions {
   readonly ringLimitMs: number;
   /** Of the INVITE, besides. */
   readonly moreHeaders?: readonly SipHeader[];
+  readonly sessionExpiresSeconds?: number | undefined;
   readonly handlers: OutboundPhoneHandlers;
 }
 
@@ -56,7 +57,10 @@ export function findCallee(
   }
   if (!found.found || owner.trusted) return found;
   const permit = context.outbound.begin(owner.applicationKey, found.guarded, context.clock.nowMs());
-  if (!permit.allowed) return { found: false, reason: 'destinationRefused', detail: permit.message };
+  if (!permit.allowed) {
+    context.counted(permit.code);
+    return { found: false, reason: 'destinationRefused', detail: permit.message };
+  }
   call.releases.push(() => permit.release());
   return found;
 }
@@ -76,12 +80,16 @@ export function placeInvite(
   call: Call,
   leg: SipLeg,
   found: Found,
-  { ringLimitMs, moreHeaders = [] }: Pick<OutboundPhoneOptions, 'ringLimitMs' | 'moreHeaders'>,
+  {
+    ringLimitMs,
+    sessionExpiresSeconds,
+    moreHeaders = [],
+  }: Pick<OutboundPhoneOptions, 'ringLimitMs' | 'moreHeaders' | 'sessionExpiresSeconds'>,
 ): InviteSession {
   return leg.place((offer, handlers) => {
     const headers = [...(found.placement.headers ?? []), ...moreHeaders];
-    const placement = { ...found.placement, headers };
-    const session = call.context.invite({ ...placement, offer, ringLimitMs }, call.guarded(handlers));
+    const placement = { ...found.placement, headers, ringLimitMs, sessionExpiresSeconds };
+    const session = call.context.invite({ ...placement, offer }, call.guarded(handlers));
     call.named(session.sipCallId);
     return session;
   });

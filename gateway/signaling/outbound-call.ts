@@ -31,8 +31,11 @@ export function createOutbound(
   const uri = parseUri(options.target);
   for (const { name, value } of options.headers ?? []) checkText(name + value);
   const from = parseNameAddr(bracketed(options.from));
+  const { sessionExpiresSeconds: expiresSeconds } = options;
+  const { sessionTimer } = profile;
+  const timed = expiresSeconds === undefined || sessionTimer === undefined;
   const machine = new OutboundSession({
-    profile,
+    profile: timed ? profile : { ...profile, sessionTimer: { ...sessionTimer, expiresSeconds } },
     target: options.target,
     from: serializeNameAddr(withTag(from, profile.createToken())),
     to: serializeNameAddr(parseNameAddr(bracketed(options.to ?? options.target))),

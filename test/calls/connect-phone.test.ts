@@ -232,6 +232,19 @@ describe('connectSip', () => {
     await world.clock.advance(100);
   });
 
+  it('sessionTimeout is the Session-Expires of the called leg', async () => {
+    control = await openControl();
+    const { world, callbacks } = control;
+    const bob = await callee(control);
+    const destination = { endpoint: bob.uri() };
+    callbacks.ice = () => ({ action: { name: 'connectSip', destination, sessionTimeout: 600 } });
+    const alice = await caller(control);
+    await alice.call();
+    expect(headerValue(bob.session.invite, 'Session-Expires')).toMatch(/^600\b/);
+    alice.session.end({ status: 200 });
+    await world.clock.advance(100);
+  });
+
   it('maxDuration counts from the answer and ends it for both', async () => {
     control = await openControl();
     const { world, callbacks } = control;

@@ -158,6 +158,20 @@ describe('runMenu', () => {
     expect(control.callbacks.dice).toMatchObject([{ result: 'ANSWERED', reason: 'CALLBACKERROR' }]);
   });
 
+  it('a PIE that says to continue ends the call once it was said good-bye: nothing is left to go on', async () => {
+    const alice = await inMenu([{ id: 'main', options: [{ dtmf: '1', action: 'return' }] }]);
+    control.callbacks.pie = () => ({
+      instructions: [{ name: 'playFiles', ids: [prompt] }],
+      action: { name: 'continue' },
+    });
+    await press(alice, '1');
+    await control.world.clock.until(() => alice.agent.ends.length === 1, 10_000);
+    expect(control.played).toHaveLength(1);
+    expect(control.callbacks.dice).toMatchObject([
+      { result: 'ANSWERED', reason: 'MANAGERHANGUP', duration: 1 },
+    ]);
+  });
+
   it('what the PIE says goes on with the same call', async () => {
     const alice = await inMenu([{ id: 'main', options: [{ dtmf: '1', action: 'return' }] }]);
     const bob = await callee(control);

@@ -38,6 +38,7 @@ export class PhoneConnection implements Activity {
       cli: action.cli ?? call.party.from,
       callHeaders: action.callHeaders,
       codecs: action.name === 'connectSip' ? action.codecs : undefined,
+      sessionExpiresSeconds: action.name === 'connectSip' ? action.sessionTimeout : undefined,
       ringLimitMs: (action.name === 'connectSip' ? action.timeout : action.dialTimeout) * 1_000,
       handlers: {
         ringing: (media) => this.#ringing(media),

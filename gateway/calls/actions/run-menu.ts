@@ -147,7 +147,7 @@ export class MenuRun implements Activity {
     const { menuId, type } = result;
     call.log.info({ menuId, type }, 'menu done');
     if (!call.owner.asksPie) return call.end('programmeOver');
-    call.background(askPie(call, pieMessage(call, result)));
+    call.background(askPie(call, pieMessage(call, result), { name: 'hangup' }));
   }
 
   #finish(): void {
