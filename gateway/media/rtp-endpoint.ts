@@ -216,9 +216,10 @@ export class RtpEndpoint implements AudioSource, AudioSink, Audible, WheelMember
 
   #conceal(nowMs: number): void {
     this.#meter.bursts?.lost();
-    const next = this.#jitterBuffer.following;
-    const isAudio = next?.header.payloadType === this.#session!.payloadTypeReceive;
-    if (this.#receives) this.#uplink.conceal(nowMs, isAudio ? next : undefined);
+    if (!this.#receives) return;
+    const { following, earliest } = this.#jitterBuffer;
+    const isAudio = earliest?.header.payloadType === this.#session!.payloadTypeReceive;
+    this.#uplink.conceal(nowMs, isAudio ? earliest : undefined, isAudio && following === earliest);
   }
 
   /** The sender began anew: what waits is played, then nothing is compared with what was before. */

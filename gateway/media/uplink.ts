@@ -27,6 +27,8 @@ const silenceMsMax = 120;
 const quietDbfsMax = -40;
 /** What was filled in vain is made up for up to so much. */
 const owedMsMax = 1000;
+/** So much earlier than its audio was due a packet may come. */
+const earlyMsMax = 20;
 
 /** What becomes of a phone's packets once they are in order: decoded or concealed, on one time axis with its digits,
  *  and pushed to every sink. */
@@ -46,6 +48,9 @@ export class Uplink {
   #owedMs = 0;
   /** Samples of the packet played last: what a lost one is taken to have had. */
   #samplesReceived = 0;
+  /** When audio came last, and what was made up since. */
+  #deliveredMs = 0;
+  #concealedMs = 0;
 
   /** `giveUpHole` delivers what waits behind the first missing packet; false where nothing does. */
   constructor(options: {
@@ -102,6 +107,8 @@ export class Uplink {
     if (samples === 0) return;
     this.#levelDbfs = levelDbfs(samples);
     this.#arrivedMs = nowMs;
+    this.#deliveredMs = nowMs;
+    this.#concealedMs = 0;
     const silence = this.#timeline.audio(header.timestamp, this.#ticksOf(samples));
     if (silence === undefined) return;
     if (silence > 0) this.#playSilence(silence, nowMs, samples);
@@ -173,17 +180,27 @@ export class Uplink {
     this.#noise?.end();
   }
 
-  /** A packet that was given up. `next` is the audio packet behind it, where it is there already. */
-  conceal(nowMs: number, next?: HeldPacket): void {
+  /** A packet that was given up. `behind` is the next packet that came, where that is audio; `adjacent`: it is the very
+   *  next. */
+  conceal(nowMs: number, behind?: HeldPacket, adjacent = false): void {
     const wanted = this.#samplesReceived;
-    if (wanted === 0 || !this.#timeline.lost(this.#ticksOf(wanted))) return;
+    if (wanted === 0 || this.#isNoTimeMissing(nowMs, behind)) return;
+    if (!this.#timeline.lost(this.#ticksOf(wanted))) return;
     const { decoder } = this.#coders!;
-    const samples = this.#recover(wanted, next) || decoder.conceal(pcm, 0, wanted);
+    const samples = this.#recover(wanted, adjacent ? behind : undefined) || decoder.conceal(pcm, 0, wanted);
+    this.#concealedMs += this.#packetMs();
     this.#digits.listen(pcm, samples, decoder.sampleRateHz, nowMs);
     for (const sink of this.#sinks) {
       if (sink.playMadeUp === undefined) sink.play(pcm, 0, samples, nowMs);
       else sink.playMadeUp(pcm, 0, samples, nowMs);
     }
+  }
+
+  /** A sender whose numbers jump has lost nothing: what was made up for it would be heard late for good. */
+  #isNoTimeMissing(nowMs: number, behind: HeldPacket | undefined): boolean {
+    if (this.#concealedMs > nowMs - this.#deliveredMs + earlyMsMax) return true;
+    const aheadTicks = behind && this.#timeline.ahead(behind.header.timestamp);
+    return aheadTicks !== undefined && aheadTicks <= 0;
   }
 
   /** What the next packet says of the lost one, if it follows it in time too. */

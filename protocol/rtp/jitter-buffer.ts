@@ -118,6 +118,16 @@ export class JitterBuffer {
     return this.#front;
   }
 
+  /** The earliest packet that waits behind the hole. */
+  get earliest(): HeldPacket | undefined {
+    if (this.#heldCount === 0) return undefined;
+    for (let ahead = 0; ahead < slots; ahead++) {
+      const slot = this.#slots[(this.#sequenceNext + ahead) & (slots - 1)]!;
+      if (slot.held) return slot;
+    }
+    return this.#beyond.held ? this.#beyond : undefined;
+  }
+
   get #front(): Slot | undefined {
     if (this.#heldCount === 0) return undefined;
     const slot = this.#slots[this.#sequenceNext & (slots - 1)]!;

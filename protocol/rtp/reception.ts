@@ -1,5 +1,5 @@
 import type { RtpHeader } from './packet.ts';
-import { SequenceTracker } from './sequence.ts';
+import { SequenceTracker, type SequenceVerdict } from './sequence.ts';
 
 /** What became of a packet. Only `accepted` and `restarted` are to be played. `restarted`: a new SSRC, or a sender
  *  that began its sequence anew: flush the jitter buffer and the telephone-event receiver before this packet.
@@ -23,6 +23,9 @@ const historyPackets = 128;
 const neverReceived = -0x80000000;
 /** A step of the transit time beyond this is a sender that set its timestamp anew, not a delay. */
 const transitStepMsMax = 3000;
+/** So many packets behind others, in order and over so much time, are a sender that began anew. */
+const behindInRowMin = 5;
+const behindMsMin = 60;
 
 /** Statistics of one received stream, RFC 3550 §6.4.1, A.3 and A.8. One per RTP session, whatever SSRCs follow one
  *  another in it: totals go on, the state of the source starts anew. */
@@ -46,6 +49,10 @@ export class Reception {
   #timestampLast = 0;
   #arrivalMsLast = 0;
   #timed = false;
+  /** Packets in a row, in order, that came behind others: which one would be next, and since when. */
+  #behindInRow = 0;
+  #behindNext = 0;
+  #behindSinceMs = 0;
 
   constructor(options: { readonly rtpClockRateHz: number; readonly probationPackets?: number }) {
     this.#rtpClockRateHz = options.rtpClockRateHz;
@@ -68,7 +75,7 @@ export class Reception {
       this.#beginSource(header.ssrc, this.#expectedNow());
       this.#tracker.reset();
     }
-    const verdict = this.#tracker.receive(header.sequence);
+    const verdict = this.#receiveNumber(header.sequence, nowMs);
     if (verdict === 'probation' || verdict === 'jumped') return verdict;
     if (verdict === 'restarted') {
       this.#beginSource(header.ssrc, this.#tracker.expectedBefore);
@@ -85,6 +92,26 @@ export class Reception {
     this.#history[place] = extended;
     this.#measureJitter(header.timestamp, nowMs);
     return changed ? 'restarted' : 'accepted';
+  }
+
+  /** A sender that jumps back by less than what could be reordered would be taken for late until it has caught up. Late
+   *  packets come in a burst, or between new ones; these come one after another in their own time. */
+  #receiveNumber(sequence: number, nowMs: number): SequenceVerdict {
+    const verdict = this.#tracker.receive(sequence);
+    if (verdict !== 'behind') {
+      this.#behindInRow = 0;
+      return verdict;
+    }
+    if (this.#behindInRow === 0 || sequence !== this.#behindNext) {
+      this.#behindInRow = 0;
+      this.#behindSinceMs = nowMs;
+    }
+    this.#behindInRow++;
+    this.#behindNext = (sequence + 1) & 0xffff;
+    if (this.#behindInRow < behindInRowMin || nowMs - this.#behindSinceMs < behindMsMin) return verdict;
+    this.#behindInRow = 0;
+    this.#tracker.restart(sequence);
+    return 'restarted';
   }
 
   /** Received and not repeated, of all sources. */

@@ -39,6 +39,11 @@ export class SequenceTracker {
     this.#confirming = -1;
   }
 
+  /** The caller knows by other means that the stream began anew with this packet: as if the verdict had been `restarted`. */
+  restart(sequence: number): void {
+    this.#start(sequence);
+  }
+
   receive(sequence: number): SequenceVerdict {
     if (!this.#started) return this.#begin(sequence);
     const ahead = (sequence - this.extendedMax) & 0xffff;

@@ -71,6 +71,32 @@ test('a repeat is found for 128 packets', () => {
   expect(receive(reception, { sequence: 65_500 + 110 })).toBe('duplicate');
 });
 
+describe('a sender that jumps back by less than what may be reordered', () => {
+  const verdicts = (reception: Reception, back: readonly Arrival[]): string[] => {
+    for (let sequence = 200; sequence < 300; sequence++) receive(reception, { sequence });
+    return back.map((arrival) => receive(reception, arrival));
+  };
+  const from = (sequence: number, count: number, everyMs: number): Arrival[] =>
+    Array.from({ length: count }, (_, index) => ({
+      sequence: sequence + index,
+      atMs: 6_000 + index * everyMs,
+    }));
+
+  test.each([20, 30, 60])('is believed after 5 packets in their own time (every %i ms)', (everyMs) => {
+    const reception = new Reception({ rtpClockRateHz: 8000 });
+    expect(verdicts(reception, from(250, 6, everyMs)).slice(4)).toEqual(['restarted', 'accepted']);
+    expect(reception.packetsLost).toBe(0);
+  });
+
+  test('is not what comes late in a burst, nor what comes between new packets', () => {
+    const burst = new Reception({ rtpClockRateHz: 8000 });
+    expect(verdicts(burst, from(250, 40, 1))).not.toContain('restarted');
+    const between = new Reception({ rtpClockRateHz: 8000 });
+    const both = from(250, 40, 20).flatMap((late, index) => [late, { ...late, sequence: 300 + index }]);
+    expect(verdicts(between, both)).not.toContain('restarted');
+  });
+});
+
 describe('report blocks, RFC 3550 A.3', () => {
   test('fraction of the interval, loss of the whole', () => {
     const reception = receiveAll([...Array(100).keys()].filter((sequence) => sequence % 4 !== 1));
