@@ -1,6 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
+import { systemNetwork } from '../gateway/network.ts';
+import { polledNetwork } from '../gateway/polled-network.ts';
+import { openPolledSystem } from '../gateway/polled-system.ts';
 import { DelayQueue } from './delay-queue.ts';
 import type {
   CallCounters,
@@ -62,6 +65,8 @@ export class PhoneBank {
     hangUpsLost: 0,
     retransmissions: 0,
   };
+  /** Cheaper sockets where there are any: what the phones take is missing to the gateway. */
+  readonly #polled = openPolledSystem();
   #caller: SipCaller | undefined;
   #rtcp: Socket | undefined;
   #localAddress = '';
@@ -87,6 +92,7 @@ export class PhoneBank {
     this.#post = post;
     this.#voice = createVoice(plan.codec);
     this.#context = {
+      network: this.#polled === undefined ? systemNetwork : polledNetwork(this.#polled, systemNetwork),
       voice: this.#voice,
       measures: this.#measures,
       mode: plan.mode,
@@ -136,6 +142,7 @@ export class PhoneBank {
     this.#lastTurnMs = nowMs;
     this.#nextTurnMs = Math.max(this.#nextTurnMs + TURN_MS, nowMs);
     if (this.#phase === 'steady') this.#callMs += gapMs * this.#counters.active;
+    this.#polled?.poll();
     this.#pacer.sendDue(nowMs);
     this.#placeDue(nowMs);
     this.#hangUpDue(nowMs);
@@ -228,9 +235,8 @@ export class PhoneBank {
     call.state = 'up';
     if (call.standing) this.#standingSettled++;
     else call.hangUpMs = nowMs + this.#plan.holdMs;
-    void call.phone.connect(media.address, media.port).then(() => {
-      if (call.state === 'up') this.#pacer.add(call.phone);
-    });
+    call.phone.connect(media.address, media.port);
+    this.#pacer.add(call.phone);
   }
 
   #fail(reason: string, standing: boolean): void {

@@ -1,17 +1,19 @@
-import { createSocket, type Socket } from 'node:dgram';
+import type { Network, UdpSocket } from '../gateway/network.ts';
 import type { Impairment, StreamMode } from './load-messages.ts';
 import { frameMs, framesPerMarker, loopFrames, markerTones } from './marker-audio.ts';
 import { createEar, type Ear, type PhoneVoice } from './phone-audio.ts';
 import type { PhoneMeasures } from './phone-measures.ts';
-import { literal } from './sip-caller.ts';
 
 const HEADER_BYTES = 12;
 /** A jump of the sequence beyond this is a restarted sender (RFC 3550 A.1), not loss. */
 const SEQUENCE_JUMP = 3000;
 /** Packets between two readings of the jitter estimate. */
 const JITTER_EVERY = 50;
+/** Of packets sent, how many until the system is asked again whether it took one. */
+const ASKS_EVERY = 50;
 
 export interface PhoneContext {
+  readonly network: Network;
   readonly voice: PhoneVoice;
   readonly measures: PhoneMeasures;
   readonly mode: StreamMode;
@@ -26,16 +28,14 @@ export interface PhoneContext {
 export class RtpPhone {
   readonly call: number;
   readonly #context: PhoneContext;
-  readonly #socket: Socket;
+  readonly #socket: UdpSocket;
   readonly #ear: Ear;
   #open = true;
-  #connected = false;
+  #remoteAddress = '';
   /** What comes from elsewhere was meant for a call that had our port before us. */
   #remotePort = 0;
 
   readonly #packet: Buffer;
-  /** The part of it that was sent last; made anew only where the size changes. */
-  #sent: Buffer;
   /** Place in the loop of the next frame. */
   #frame: number;
   #sequence: number;
@@ -53,13 +53,12 @@ export class RtpPhone {
   #sounded = false;
   #silent = false;
 
-  private constructor(call: number, socket: Socket, context: PhoneContext) {
+  private constructor(call: number, socket: UdpSocket, context: PhoneContext) {
     this.call = call;
     this.#context = context;
     this.#socket = socket;
     this.#ear = createEar(context.voice.codec);
     this.#packet = Buffer.alloc(HEADER_BYTES + 1500);
-    this.#sent = this.#packet;
     this.#packet[0] = 0x80;
     this.#packet.writeUInt32BE((0xbe0c0000 + call) >>> 0, 8);
     // Calls are spread over the loop, so that their markers do not all come at once.
@@ -68,37 +67,29 @@ export class RtpPhone {
     if (this.#frame % framesPerMarker === 1) this.#frame++;
     this.#sequence = (call * 7919) & 0xffff;
     this.#timestamp = (call * 104_729) >>> 0;
-    socket.on('message', (datagram, from) => this.#receive(datagram, from.port));
-    // A port that was closed under us (ICMP) shows in the counters of what did not come.
-    socket.on('error', () => {});
   }
 
   /** Binds a port of the system's choice. Rejects with the system's error. */
-  static open(call: number, localAddress: string, context: PhoneContext): Promise<RtpPhone> {
-    const socket = createSocket({ type: localAddress.includes(':') ? 'udp6' : 'udp4', lookup: literal });
-    return new Promise((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind(0, localAddress, () => {
-        socket.off('error', reject);
-        resolve(new RtpPhone(call, socket, context));
-      });
-    });
+  static async open(call: number, localAddress: string, context: PhoneContext): Promise<RtpPhone> {
+    let phone: RtpPhone | undefined;
+    const socket = await context.network.openUdp(
+      { address: localAddress, port: 0, asksEvery: ASKS_EVERY },
+      (datagram, _address, port) => {
+        if (phone !== undefined) phone.#receive(datagram, port);
+      },
+    );
+    phone = new RtpPhone(call, socket, context);
+    return phone;
   }
 
   get port(): number {
-    return this.#socket.address().port;
+    return this.#socket.port;
   }
 
-  /** Resolves once packets can be sent there. A connected socket also takes nothing from others. */
-  connect(address: string, port: number): Promise<void> {
-    return new Promise((resolve) => {
-      if (!this.#open) return;
-      this.#remotePort = port;
-      this.#socket.connect(port, address, () => {
-        this.#connected = true;
-        resolve();
-      });
-    });
+  /** Packets are sent there from now on, and taken from nowhere else. */
+  connect(address: string, port: number): void {
+    this.#remoteAddress = address;
+    this.#remotePort = port;
   }
 
   /** The next 20 ms. */
@@ -127,16 +118,14 @@ export class RtpPhone {
       const dueMs = this.#context.now() + this.#context.random() * impairment.jitterMs;
       this.#context.delay(this, Buffer.from(packet.subarray(0, sizeBytes)), dueMs);
     } else {
-      if (this.#sent.length !== sizeBytes) this.#sent = packet.subarray(0, sizeBytes);
-      this.sendPacket(this.#sent);
+      this.sendPacket(packet, sizeBytes);
     }
   }
 
-  /** With neither callback nor slice: dgram hands it to the kernel before it returns. */
-  sendPacket(packet: Buffer): void {
-    if (!this.#open || !this.#connected) return;
+  sendPacket(packet: Buffer, sizeBytes = packet.length): void {
+    if (!this.#open || this.#remotePort === 0) return;
     this.#context.measures.packets.sent++;
-    this.#socket.send(packet);
+    this.#socket.send(packet, 0, sizeBytes, this.#remotePort, this.#remoteAddress);
   }
 
   close(): void {
@@ -145,7 +134,7 @@ export class RtpPhone {
     this.#socket.close();
   }
 
-  #receive(datagram: Buffer, fromPort: number): void {
+  #receive(datagram: Uint8Array, fromPort: number): void {
     if (!this.#open) return;
     const { measures, voice } = this.#context;
     const packets = measures.packets;
@@ -161,7 +150,8 @@ export class RtpPhone {
     }
     packets.received++;
     const sequence = (datagram[2]! << 8) | datagram[3]!;
-    const timestamp = datagram.readUInt32BE(4);
+    const timestamp =
+      ((datagram[4]! << 24) | (datagram[5]! << 16) | (datagram[6]! << 8) | datagram[7]!) >>> 0;
     const ahead = this.#heardAny ? (sequence - this.#highest) & 0xffff : 1;
     if (ahead === 0) {
       packets.duplicate++;
@@ -205,7 +195,7 @@ export class RtpPhone {
     }
   }
 
-  #listen(datagram: Buffer, nowMs: number): void {
+  #listen(datagram: Uint8Array, nowMs: number): void {
     const { measures, mode } = this.#context;
     const start = payloadStart(datagram);
     const heard = this.#ear.listen(datagram, start, datagram.length - start, nowMs);
@@ -233,9 +223,10 @@ export class RtpPhone {
 }
 
 /** Behind the contributing sources and the header extension (RFC 3550 §5.1, §5.3.1). */
-function payloadStart(datagram: Buffer): number {
+function payloadStart(datagram: Uint8Array): number {
   const first = datagram[0]!;
   let start = HEADER_BYTES + (first & 0x0f) * 4;
-  if (first & 0x10 && datagram.length >= start + 4) start += 4 + datagram.readUInt16BE(start + 2) * 4;
+  if (first & 0x10 && datagram.length >= start + 4)
+    start += 4 + ((datagram[start + 2]! << 8) | datagram[start + 3]!) * 4;
   return Math.min(start, datagram.length);
 }
