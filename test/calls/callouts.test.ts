@@ -330,3 +330,62 @@ describe('a live call', () => {
     alice.session.end({ status: 200 });
   });
 });
+
+describe('a phone that is registered here', () => {
+  async function register(phone: CalleePhone, user: string): Promise<void> {
+    let status = 0;
+    void phone.agent.userAgent
+      .request({
+        method: 'REGISTER',
+        target: `sip:127.0.0.1:${control.world.gateway.listening.sip[0]!.split(':').at(-1)}`,
+        from: `sip:${user}@127.0.0.1`,
+        to: `sip:${user}@127.0.0.1`,
+        credentials: { username: user, password: 'secret' },
+        contactUser: user,
+        headers: (contact) => [
+          { name: 'Contact', value: contact },
+          { name: 'Expires', value: '300' },
+        ],
+      })
+      .then((response) => {
+        status = response.status;
+      });
+    await control.world.clock.until(() => status !== 0, 10_000);
+    expect(status).toBe(200);
+  }
+
+  it('is called by its name, over the API and by another phone, wherever it is', async () => {
+    control = await openControl({
+      config: {
+        sip: {
+          listen: ['udp:127.0.0.1:0'],
+          auth: { realm: 'pbx.test', users: [{ username: 'bob', password: 'secret' }], required: false },
+          allow: ['127.0.0.1'],
+        },
+      } as never,
+    });
+    const { world, callbacks } = control;
+    const bob = await callee(control);
+    await register(bob, 'bob');
+    callbacks.ace = () => ({ action: { name: 'hangup' } });
+    await place({
+      method: 'customCallout',
+      customCallout: { destination: { type: 'username', endpoint: 'bob' } },
+    });
+    await world.clock.until(() => bob.ended, 10_000);
+    expect(callbacks.dice).toMatchObject([
+      { to: { type: 'username', endpoint: 'bob' }, reason: 'MANAGERHANGUP' },
+    ]);
+
+    callbacks.ace = () => ({});
+    callbacks.ice = () => ({ action: { name: 'connectSip', destination: { endpoint: 'bob@pbx.test' } } });
+    bob.frequencyHz = 700;
+    const alice = await caller(control);
+    await alice.call();
+    await world.clock.advance(1_500);
+    expect(toneShare(last(alice.rtp.heardPcm), 700)).toBeGreaterThan(0.9);
+    bob.hangUp();
+    await world.clock.until(() => alice.agent.ends.length === 1, 10_000);
+    await world.clock.advance(400_000);
+  });
+});
