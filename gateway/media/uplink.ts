@@ -198,7 +198,7 @@ export class Uplink {
 
   /** A sender whose numbers jump has lost nothing: what was made up for it would be heard late for good. */
   #isNoTimeMissing(nowMs: number, behind: HeldPacket | undefined): boolean {
-    if (this.#concealedMs > nowMs - this.#deliveredMs + earlyMsMax) return true;
+    if (this.#concealedMs >= nowMs - this.#deliveredMs + earlyMsMax) return true;
     const aheadTicks = behind && this.#timeline.ahead(behind.header.timestamp);
     return aheadTicks !== undefined && aheadTicks <= 0;
   }
