@@ -72,7 +72,7 @@ export async function startGatewayProcess(
     ...config,
     sip: { listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'], ...config.sip },
     rtp: { address: '127.0.0.1', ports: [0, 0], ...config.rtp },
-    http: { listen: '127.0.0.1:0' },
+    http: { ...config.http, listen: '127.0.0.1:0' },
     media: { workers: 1 },
   };
   // JSON is YAML.
@@ -83,7 +83,7 @@ export async function startGatewayProcess(
     { cwd: directory },
   );
   void gateway.ended.finally(() => rmSync(directory, { recursive: true, force: true })).catch(() => {});
-  return questions(await gateway.line(readReady, readyLimitMs), gateway);
+  return questions(await gateway.line(readReady, readyLimitMs), gateway, credentialsOf(config));
 }
 
 interface Listening {
@@ -101,9 +101,17 @@ function readReady(line: string): Listening | undefined {
   return { sip, udp: listener('udp'), tcp: listener('tcp'), http };
 }
 
-function questions(listening: Listening, gateway: Running): GatewayProcess {
+/** Headers of its first application, without which it answers nobody where it has any. */
+function credentialsOf({ applications = [] }: ConfigInput): Record<string, string> {
+  const [application] = applications;
+  if (application === undefined) return {};
+  const pair = Buffer.from(`${application.key}:${application.secret}`).toString('base64');
+  return { authorization: `Basic ${pair}` };
+}
+
+function questions(listening: Listening, gateway: Running, headers: Record<string, string>): GatewayProcess {
   const get = async (path: string): Promise<Response> =>
-    fetch(`http://${listening.http}${path}`, { signal: AbortSignal.timeout(5_000) });
+    fetch(`http://${listening.http}${path}`, { headers, signal: AbortSignal.timeout(5_000) });
   const calls = async (): Promise<CallSummary[]> =>
     ((await (await get('/calls')).json()) as { calls: CallSummary[] }).calls;
   const metric = async (name: string, labels = ''): Promise<number> =>
