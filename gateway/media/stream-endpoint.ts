@@ -83,18 +83,19 @@ export class StreamEndpoint implements AudioSource, AudioSink {
       overflowed: () => maxBufferMs === Number.POSITIVE_INFINITY && this.#notice('buffer-overflow'),
     });
     const session = this.#dialect.createSession(command.connect);
+    const { bufferBytes } = command.limits;
     this.#uplink = new StreamUplink({
       sampleRateHz: session.sampleRateHz,
       frameMs: command.frameMs ?? streamFrameMs,
       channels: command.connect.tap === 'both' ? 2 : 1,
-      gapMsMax: command.resumeMs ?? 0,
+      gapMsMax: Math.min(command.resumeMs ?? 0, (bufferBytes * 500) / session.sampleRateHz),
       dropped: () => this.#notice('uplink-dropped'),
     });
     this.#downlink = new StreamDownlink({
       sampleRateHz: session.sampleRateHz,
       encoding: session.encoding,
       queueBytesMax: Math.min(
-        command.limits.bufferBytes,
+        bufferBytes,
         Math.floor((maxBufferMs * session.sampleRateHz) / 1000) * 2,
       ),
       prebufferMs,
