@@ -94,10 +94,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     this.#downlink = new StreamDownlink({
       sampleRateHz: session.sampleRateHz,
       encoding: session.encoding,
-      queueBytesMax: Math.min(
-        bufferBytes,
-        Math.floor((maxBufferMs * session.sampleRateHz) / 1000) * 2,
-      ),
+      queueBytesMax: Math.min(bufferBytes, Math.floor((maxBufferMs * session.sampleRateHz) / 1000) * 2),
       prebufferMs,
       catchesUp,
       nowMs: () => options.clock.nowMs(),
