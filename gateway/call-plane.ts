@@ -74,7 +74,13 @@ export class CallPlane {
     this.#audio =
       options.audio ??
       createAudioLibrary({ settings: config.audio, speech: config.speech, guard: webGuard, clock, counted });
-    this.#recordings = options.recordings ?? createRecordings({ ...config.recording, log, clock });
+    this.#recordings = options.recordings ?? createRecordings({ ...config.recording, log, clock, counted });
+    metrics.watchBacklog(() => ({
+      callbacksWaiting: this.#callbacks.waiting,
+      recordings: this.#recordings.counters().active,
+      recordingBytes: this.#recordings.counters().waitingBytes,
+      audioCacheBytes: this.#audio.counters().cacheBytes,
+    }));
     this.conferences = new Conferences(pool);
     const events = new ControlEvents(log);
     const router = createRouter(config);

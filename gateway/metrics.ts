@@ -38,6 +38,18 @@ export interface Metrics {
   /** The text exposition format of Prometheus, `contentType`. */
   text(): Promise<string>;
   readonly contentType: string;
+  /** `read` is asked whenever the figures are. */
+  watchBacklog(read: () => Backlog): void;
+}
+
+/** What waits, or is at work, in the control plane now. */
+export interface Backlog {
+  readonly callbacksWaiting: number;
+  readonly recordings: number;
+  /** Samples that wait for the disk, as bytes. */
+  readonly recordingBytes: number;
+  /** Audio in memory, fetched or decoded. */
+  readonly audioCacheBytes: number;
 }
 
 export interface MetricsOptions {
@@ -149,6 +161,40 @@ export function createMetrics({ process = false, logLinesDropped }: MetricsOptio
     setupSeconds: (seconds) => setup.observe(seconds),
     callbackTried: (event, outcome, seconds) => callbacks.observe({ event, outcome }, seconds),
     workers: (counters, placed) => totals.take(counters, placed),
+    watchBacklog: (read) => backlogGauges(registry, read),
     text: async () => `${await registry.metrics()}\n${totals.latenessText()}`,
   };
+}
+
+function backlogGauges(registry: Registry, read: () => Backlog): void {
+  const gauge = (name: string, help: string, pick: (backlog: Backlog) => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(pick(read()));
+      },
+    });
+  };
+  gauge(
+    'callwire_callbacks_waiting',
+    'DICE and notify that no server of their application has taken yet.',
+    ({ callbacksWaiting }) => callbacksWaiting,
+  );
+  gauge(
+    'callwire_recordings_active',
+    'Recordings that are written or uploaded.',
+    ({ recordings }) => recordings,
+  );
+  gauge(
+    'callwire_recording_waiting_bytes',
+    'Recorded samples that wait for the disk.',
+    ({ recordingBytes }) => recordingBytes,
+  );
+  gauge(
+    'callwire_audio_cache_bytes',
+    'Audio that was fetched or decoded and is kept in memory.',
+    ({ audioCacheBytes }) => audioCacheBytes,
+  );
 }

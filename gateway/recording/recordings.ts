@@ -58,6 +58,8 @@ export interface RecordingsOptions {
   readonly s3?: S3Settings | undefined;
   readonly log?: Log;
   readonly clock?: Clock;
+  /** `recording-write-failed` and `recording-upload-failed`. */
+  readonly counted?: (code: string) => void;
   /** False: writes in this thread, for tests. */
   readonly thread?: boolean;
   /** In place of the file system's; without a thread only. */
@@ -260,8 +262,11 @@ class RecordingDesk implements Recordings {
     } else {
       this.#active.delete(id);
       active.over = true;
-      if (event.type === 'failed' && event.stage === 'write') this.#failedWrites++;
-      if (event.type === 'failed' && event.stage === 'upload') this.#failedUploads++;
+      if (event.type === 'failed') {
+        if (event.stage === 'write') this.#failedWrites++;
+        else this.#failedUploads++;
+        this.#options.counted?.(`recording-${event.stage}-failed`);
+      }
     }
     active.events(event);
   }
