@@ -1,5 +1,6 @@
 import { defaultOptions, type LoadOptions } from './load-options.ts';
 import type { LoadReport } from './load-report.ts';
+import { opusMsPerCallSecond } from './opus-alone.ts';
 
 /** One figure of a run. Smaller is better for all of them. */
 export interface FigurePlan {
@@ -95,6 +96,12 @@ function timesOne(one: string): Reader {
   };
 }
 
+/** What the call costs beside encoding and decoding, of which libopus is measured alone before. */
+const aboveLibopus: Reader = (report) => {
+  const [whole, codec] = [report.gateway?.cpuMsPerCallSecond, opusMsPerCallSecond(16_000)];
+  return whole === undefined || codec === undefined ? undefined : whole - codec;
+};
+
 /** The busier of the two busiest threads besides the main one, over the other. */
 const workerBalance: Reader = (report) => {
   const [first, second] = (report.gateway?.threads ?? []).filter(
@@ -124,6 +131,16 @@ export const standardSet: readonly RunPlan[] = [
     title: 'the same over wss://',
     options: load({ calls: 300, durationSeconds: 60, tls: true }),
     figures: [cpuFigure(2.3), ...losses],
+  },
+  {
+    id: 'opus24',
+    title: '24 calls, Opus and 16 kHz echo',
+    options: load({ calls: 24, durationSeconds: 30, codec: 'opus' }),
+    figures: [
+      cpuFigure(undefined),
+      figure('aboveLibopus', 'CPU above that of libopus alone', 'ms', 0.2, aboveLibopus),
+      ...losses,
+    ],
   },
   {
     id: 'calls500',
