@@ -53,7 +53,9 @@ export class Conferences {
     if (found !== undefined) return found;
     const receive = (event: MediaEvent): void => {
       // Unasked for: its worker died, and with it the legs of its members, whose calls end by themselves.
-      if (event.type === 'mixerClosed' && this.#rooms.get(key) === room) this.#rooms.delete(key);
+      if (event.type !== 'mixerClosed' || this.#rooms.get(key) !== room) return;
+      this.#rooms.delete(key);
+      group.release();
     };
     const group = this.#pool.openGroup(receive, ...(first === undefined ? [] : [first]));
     const room = new Room({ applicationKey, conferenceId, group, mixer: `conference/${this.#opened++}` });
