@@ -442,6 +442,12 @@ export const configSchema = Type.Object({
             200,
           ),
           burst: whole('So many at once, before that counts.', 1, 1_000_000, 400),
+          connectionsPerSource: whole(
+            'Connections that one address may have open, of 1000 in all. A proxy in front is one address.',
+            1,
+            1_000,
+            250,
+          ),
           eventClients: whole('Readers of /events at a time.', 0, 10_000, 50),
           eventQueue: whole(
             'Events that may wait for one slow reader; beyond it they are dropped, and it is told how many.',

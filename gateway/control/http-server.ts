@@ -9,6 +9,7 @@ import { errorCode, errorMessage, GatewayError } from '../errors.ts';
 import { type HttpAddress, hostPortText } from '../listen-address.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { limitConnections } from './connection-limits.ts';
 import { EventHub } from './event-hub.ts';
 import type { GatewayView } from './gateway-view.ts';
 import { type ApplicationSecret, isLoopbackAddress } from './http-access.ts';
@@ -51,6 +52,7 @@ const limitsDefault: Config['http']['limits'] = {
   eventClients: 50,
   eventQueue: 1_000,
   eventHistory: 1_000,
+  connectionsPerSource: 250,
 };
 const connectionsMax = 1_000;
 const farewellMs = 500;
@@ -78,7 +80,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     clientErrorHandler: answerGarbage,
     frameworkErrors: (error, request, reply) => answerError(options, error, request, reply),
   }) as unknown as FastifyInstance;
-  server.server.maxConnections = connectionsMax;
+  limitConnections(server.server, {
+    connectionsMax,
+    perSource: (options.limits ?? limitsDefault).connectionsPerSource,
+    counted: (code) => options.metrics.counted(code),
+  });
   const events = new EventHub({
     clock: systemClock,
     limits: options.limits ?? limitsDefault,

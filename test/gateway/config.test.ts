@@ -64,6 +64,7 @@ describe('without any configuration', () => {
           eventClients: 50,
           eventQueue: 1_000,
           eventHistory: 1_000,
+          connectionsPerSource: 250,
         },
       },
       applications: [],

@@ -165,7 +165,14 @@ describe('GET /events', () => {
       applications: [app, other],
       view: { calls: async () => [], hangup: () => false, drain: () => {}, state: () => 'ready' },
       control,
-      limits: { requestsPerSecond: 0, burst: 1, eventClients: 2, eventQueue: 10, eventHistory: 10 },
+      limits: {
+        requestsPerSecond: 0,
+        burst: 1,
+        connectionsPerSource: 250,
+        eventClients: 2,
+        eventQueue: 10,
+        eventHistory: 10,
+      },
       metrics: createMetrics(),
       log: silentLog,
     });

@@ -34,6 +34,7 @@ async function start(limits: Partial<NonNullable<Parameters<typeof startHttpServ
       eventClients: 2,
       eventQueue: 10,
       eventHistory: 10,
+      connectionsPerSource: 250,
       ...limits,
     },
     metrics,
