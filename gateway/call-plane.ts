@@ -120,6 +120,8 @@ export class CallPlane {
         answerTimeoutMs: config.stream.answerTimeoutMs,
         idleTimeoutMs: config.stream.idleTimeout * 1000,
         bufferBytes: config.stream.bufferBytes,
+        pingTimeoutMs: config.stream.pingTimeout * 1000,
+        messagesPerSecond: config.stream.messagesPerSecond,
       },
     };
     this.registry = new CallRegistry({

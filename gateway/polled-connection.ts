@@ -37,11 +37,18 @@ export interface ConnectionHandlers {
 const SOCK_STREAM = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
+const SO_SNDBUF = 7;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const SHUT_WR = 1;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+
+export interface PolledTarget {
+  readonly address: string;
+  readonly port: number;
+  readonly sendBufferBytes?: number | undefined;
+}
 
 /** A client's TCP connection by plain system calls: a message costs what the kernel takes and half a microsecond, where
  *  Node's streams add three to each read and write. */
@@ -57,8 +64,13 @@ export class PolledConnection implements Connection, Polled {
   readonly #queue: Uint8Array[] = [];
   writableLength = 0;
 
-  /** `address`: an IPv4 literal. Throws with the system's code where not even the attempt can be made. */
-  constructor(system: PolledSystem, address: string, port: number, handlers: ConnectionHandlers) {
+  /** `address`: an IPv4 literal. `sendBufferBytes`: what the system takes before it has been acknowledged, about; by
+   *  default megabytes. Throws with the system's code where not even the attempt can be made. */
+  constructor(
+    system: PolledSystem,
+    { address, port, sendBufferBytes }: PolledTarget,
+    handlers: ConnectionHandlers,
+  ) {
     this.#system = system;
     this.#handlers = handlers;
     this.#target = `${address}:${port}`;
@@ -66,6 +78,7 @@ export class PolledConnection implements Connection, Polled {
     this.#fd = system.openSocket(SOCK_STREAM);
     try {
       system.setOption(this.#fd, IPPROTO_TCP, TCP_NODELAY, 1);
+      if (sendBufferBytes !== undefined) system.setOption(this.#fd, SOL_SOCKET, SO_SNDBUF, sendBufferBytes);
       system.writeAddress(layout.to, ipv4Number(address), port);
       const result = libC.connect(this.#fd, system.address + layout.to, 16);
       if (result < 0 && system.errorCode !== 'EINPROGRESS') throw system.error('connect');

@@ -86,6 +86,21 @@ export class WorkerTotals {
         (from) => from.streamResumes,
       ),
       counter(
+        'callwire_stream_floods_total',
+        'Stream connections closed with 1008 for more texts and pings than stream.messagesPerSecond.',
+        (from) => from.streamFloods,
+      ),
+      counter(
+        'callwire_stream_stuck_total',
+        'Stream connections ended because their server took no audio, or too slowly, for 30 s.',
+        (from) => from.streamStuck,
+      ),
+      counter(
+        'callwire_stream_silences_total',
+        'Stream connections lost without a word: nothing within stream.pingTimeout, no answer to a ping either.',
+        (from) => from.streamSilences,
+      ),
+      counter(
         'callwire_frames_skipped_total',
         '20 ms frames not sent because the worker was too late for them.',
         (from) => from.framesSkipped,

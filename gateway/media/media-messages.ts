@@ -64,6 +64,10 @@ export interface StreamLimits {
   readonly answerTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly bufferBytes: number;
+  /** Without anything from a WebSocket server for so long, an answer to our pings either, it is lost; default: never. */
+  readonly pingTimeoutMs?: number | undefined;
+  /** Texts other than audio, and pings; twice as many at once. One more ends the stream with 1008. Default: any. */
+  readonly messagesPerSecond?: number | undefined;
 }
 
 /** Where a stream's server is, and how to get in. */
@@ -164,13 +168,13 @@ export type StreamEnd =
   /** The HTTP answer to the upgrade was not 101. */
   | { readonly cause: 'declined'; readonly httpStatus: number }
   /** DNS, refused, reset, TLS, or no upgrade within the limit. `code` is the system's (`ECONNREFUSED`,
-   *  `ENOTFOUND`, `DEPTH_ZERO_SELF_SIGNED_CERT`) or `CONNECTTIMEOUT`. */
+   *  `ENOTFOUND`, `DEPTH_ZERO_SELF_SIGNED_CERT`) or `CONNECTTIMEOUT`; in mid-call `PINGTIMEOUT` or `NOTREADING`. */
   | { readonly cause: 'unreachable'; readonly code: string; readonly message: string }
   | { readonly cause: 'answerTimeout' }
   | { readonly cause: 'idle' }
   /** The server closed; 1006 where the socket was lost without a close frame. */
   | { readonly cause: 'closed'; readonly code: number; readonly reason: string }
-  /** The server broke RFC 6455 or a limit; `code` is the close code that we sent (1002, 1003, 1007, 1009). */
+  /** The server broke RFC 6455 or a limit; `code` is the close code that we sent (1002, 1003, 1007, 1008, 1009). */
   | { readonly cause: 'violation'; readonly code: number; readonly message: string }
   /** We closed it, with `closeStream`; where that was not sent, because something in us failed. */
   | { readonly cause: 'local' };
@@ -222,6 +226,10 @@ export interface StreamCounters {
   readonly marks: number;
   /** Lost connections that were replaced. */
   readonly resumes: number;
+  /** Connections that ended for more messages than `messagesPerSecond`, for not being read, for not answering pings. */
+  readonly floods: number;
+  readonly stuck: number;
+  readonly silences: number;
 }
 
 export type MediaEvent =
@@ -310,6 +318,9 @@ export interface MediaTotals {
   readonly streamFramesDropped: number;
   readonly streamMarks: number;
   readonly streamResumes: number;
+  readonly streamFloods: number;
+  readonly streamStuck: number;
+  readonly streamSilences: number;
   readonly streamMessagesEarly: number;
   readonly streamMessagesInvalid: number;
 }

@@ -16,6 +16,9 @@ export function noTotals(): MutableTotals {
     streamFramesDropped: 0,
     streamMarks: 0,
     streamResumes: 0,
+    streamFloods: 0,
+    streamStuck: 0,
+    streamSilences: 0,
     streamMessagesEarly: 0,
     streamMessagesInvalid: 0,
   };
@@ -36,6 +39,9 @@ export function addStream(totals: MutableTotals, counters: StreamCounters): void
   totals.streamFramesDropped += counters.framesDropped;
   totals.streamMarks += counters.marks;
   totals.streamResumes += counters.resumes;
+  totals.streamFloods += counters.floods;
+  totals.streamStuck += counters.stuck;
+  totals.streamSilences += counters.silences;
   totals.streamMessagesEarly += counters.messagesEarly;
   totals.streamMessagesInvalid += counters.messagesInvalid;
 }

@@ -242,6 +242,9 @@ function streamLost(endpointId: EndpointId): MediaEvent {
       clears: 0,
       marks: 0,
       resumes: 0,
+      floods: 0,
+      stuck: 0,
+      silences: 0,
     },
   };
 }

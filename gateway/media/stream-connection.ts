@@ -13,13 +13,15 @@ export interface StreamWays {
   readonly tls?: ConnectionOptions | undefined;
   /** Where TCP goes over plain system calls; TLS and IPv6 do not. */
   readonly system?: PolledSystem | undefined;
+  /** What may lie in the system unsent, where that can be said. */
+  readonly sendBufferBytes?: number | undefined;
 }
 
 /** TCP or TLS to the approved address, while SNI, certificate and Host stay those of the URL. */
 export function connectStream(
   url: URL,
   address: string | undefined,
-  { tls = {}, system }: StreamWays,
+  { tls = {}, system, sendBufferBytes }: StreamWays,
   handlers: ConnectionHandlers,
 ): Connection {
   const secure = url.protocol === 'wss:';
@@ -27,7 +29,7 @@ export function connectStream(
   const host = address ?? name;
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
   if (!secure && system !== undefined && isIPv4(host))
-    return new PolledConnection(system, host, port, handlers);
+    return new PolledConnection(system, { address: host, port, sendBufferBytes }, handlers);
   const read = (sizeBytes: number) => {
     handlers.read(readBuffer, 0, sizeBytes);
     return true;
@@ -43,6 +45,11 @@ export function connectStream(
   socket.on('end', handlers.ended);
   socket.on('close', handlers.closed);
   return socket;
+}
+
+/** Half a second of audio, which the system doubles: what it has taken cannot be dropped any more. */
+export function sendBufferBytesFor(sampleRateHz: number): number {
+  return Math.max(32_768, sampleRateHz);
 }
 
 export function unreachable(error: unknown): StreamEnd {

@@ -9,6 +9,7 @@ import {
 } from '../../protocol/stream/messages.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { StreamEnd, StreamLimits, StreamReply, StreamTarget } from './media-messages.ts';
+import { MessageRate } from './message-rate.ts';
 import type { OpenStreamSocket, StreamSocket } from './stream-socket.ts';
 
 export interface StreamConversationOptions {
@@ -38,9 +39,11 @@ export interface StreamConversationHandlers {
   invalid(code: string, message: string): void;
   /** As of `StreamSocketHandlers`. */
   receiveBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void;
-  receivedText(sizeBytes: number): void;
+  receivedText(sizeBytes: number, nowMs: number): void;
   /** Nothing came for too long; the conversation is still open. */
   gaveUp(end: StreamEnd, close: StreamClose): void;
+  /** As of `StreamSocketHandlers`. */
+  ended(end: StreamEnd): void;
   /** The last call, exactly one. */
   closed(end: StreamEnd): void;
   /** Takes what went wrong in us. */
@@ -55,6 +58,9 @@ export class StreamConversation {
   readonly socket: StreamSocket;
   #state: 'connecting' | 'waiting' | 'replied' | 'answered' | 'over' = 'connecting';
   #timer: Timer | undefined;
+  readonly #rate: MessageRate;
+  /** Commands that were audio: what bounds it is the playout. */
+  #audioCommands = 0;
   /** When something came last. */
   receivedMs = 0;
 
@@ -62,6 +68,7 @@ export class StreamConversation {
     const { dialect, handlers } = options;
     this.#options = options;
     this.session = options.session;
+    this.#rate = new MessageRate(options.limits.messagesPerSecond ?? Number.MAX_SAFE_INTEGER);
     const guarded = (run: () => void) => {
       try {
         run();
@@ -71,7 +78,7 @@ export class StreamConversation {
     };
     const { transport, subprotocol, textBytesMax } = dialect;
     const { url, address, headers, tls } = options.target;
-    const { connectTimeoutMs, bufferBytes: binaryBytesMax } = options.limits;
+    const { connectTimeoutMs, pingTimeoutMs, bufferBytes: binaryBytesMax } = options.limits;
     const { sampleRateHz } = options.session;
     this.socket = options.open(
       {
@@ -83,6 +90,7 @@ export class StreamConversation {
         headers,
         tls,
         connectTimeoutMs,
+        pingTimeoutMs,
         binaryBytesMax,
         audioSamples: options.messageSamples,
         sampleRateHz,
@@ -91,6 +99,8 @@ export class StreamConversation {
         opened: () => guarded(() => this.#opened()),
         receiveText: (text) => guarded(() => this.#receiveText(text)),
         receiveBinary: handlers.receiveBinary,
+        receivedControl: () => guarded(() => this.#count(options.clock.nowMs())),
+        ended: (end) => guarded(() => this.#ended(end)),
         closed: (end) => guarded(() => this.#closed(end)),
       },
     );
@@ -116,9 +126,19 @@ export class StreamConversation {
 
   #receiveText(text: string): void {
     if (this.#state === 'over') return;
-    this.receivedMs = this.#options.clock.nowMs();
-    this.#options.handlers.receivedText(text.length);
+    const nowMs = this.#options.clock.nowMs();
+    const audioBefore = this.#audioCommands;
+    this.receivedMs = nowMs;
     this.read(() => this.session.receiveText(text));
+    if (this.#audioCommands === audioBefore) this.#count(nowMs);
+    this.#options.handlers.receivedText(text.length, nowMs);
+  }
+
+  /** A server that says more than anybody can need takes the time of all calls of the thread. */
+  #count(nowMs: number): void {
+    if (this.#isOver || this.#rate.take(nowMs)) return;
+    const message = `at most ${this.#rate.perSecond} texts and pings a second may come (stream.messagesPerSecond)`;
+    this.#options.handlers.gaveUp({ cause: 'violation', code: 1008, message }, streamCloses.tooManyMessages);
   }
 
   /** Obeys what a message says; one that is wrong is passed over, and the server told so. */
@@ -136,6 +156,7 @@ export class StreamConversation {
   }
 
   #obey(command: StreamCommand): void {
+    if (command.command === 'audio') this.#audioCommands++;
     switch (command.command) {
       case 'answer':
       case 'busy':
@@ -204,6 +225,17 @@ export class StreamConversation {
     }
     const { code, reason } = this.session.closeAs?.(close) ?? close;
     this.socket.close(code, reason);
+  }
+
+  /** A getter, as a field that a call may change is taken for what it was before the call. */
+  get #isOver(): boolean {
+    return this.#state === 'over';
+  }
+
+  #ended(end: StreamEnd): void {
+    this.#state = 'over';
+    this.#timer?.cancel();
+    this.#options.handlers.ended(end);
   }
 
   #closed(end: StreamEnd): void {

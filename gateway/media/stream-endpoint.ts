@@ -23,9 +23,9 @@ import type {
 } from './media-messages.ts';
 import { StreamConversation } from './stream-conversation.ts';
 import { StreamDownlink } from './stream-downlink.ts';
-import { type StreamNotice, streamNotices } from './stream-notices.ts';
 import { StreamReports } from './stream-reports.ts';
 import type { OpenStreamSocket } from './stream-socket.ts';
+import { StreamTally } from './stream-tally.ts';
 import { StreamUplink } from './stream-uplink.ts';
 
 type OpenStream = Extract<MediaCommand, { readonly type: 'openStream' }>;
@@ -60,13 +60,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   /** `lost`: it was answered, and waits for another connection. */
   #state: 'opening' | 'answered' | 'lost' | 'over' = 'opening';
   #reported = false;
-  readonly #noticed = new Set<string>();
-
-  #messagesReceived = 0;
-  #bytesReceived = 0;
-  #messagesEarly = 0;
-  #messagesInvalid = 0;
-  #resumes = 0;
+  readonly #tally: StreamTally;
 
   constructor(options: StreamEndpointOptions) {
     const { command } = options;
@@ -75,12 +69,15 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     this.endpointId = command.endpointId;
     this.#dialect = dialectNamed(command.dialect ?? 'sinch');
     this.#listenOnly = command.connect.tap !== undefined;
+    this.#tally = new StreamTally((code, message) =>
+      this.#emit({ type: 'notice', endpointId: this.endpointId, code, message }),
+    );
     const { maxBufferMs = Number.POSITIVE_INFINITY, prebufferMs, catchesUp } = command.playout ?? {};
     this.#reports = new StreamReports({
       clock: options.clock,
       tell: (event) => this.#conversation?.tell(event),
       // Where a limit was asked for, that is what it is for.
-      overflowed: () => maxBufferMs === Number.POSITIVE_INFINITY && this.#notice('buffer-overflow'),
+      overflowed: () => maxBufferMs === Number.POSITIVE_INFINITY && this.#tally.notice('buffer-overflow'),
     });
     const session = this.#dialect.createSession(command.connect);
     const { bufferBytes } = command.limits;
@@ -89,7 +86,8 @@ export class StreamEndpoint implements AudioSource, AudioSink {
       frameMs: command.frameMs ?? streamFrameMs,
       channels: command.connect.tap === 'both' ? 2 : 1,
       gapMsMax: Math.min(command.resumeMs ?? 0, (bufferBytes * 500) / session.sampleRateHz),
-      dropped: () => this.#notice('uplink-dropped'),
+      dropped: () => this.#tally.notice('uplink-dropped'),
+      stuck: () => this.#giveUp(notReading, streamCloses.error),
     });
     this.#downlink = new StreamDownlink({
       sampleRateHz: session.sampleRateHz,
@@ -127,17 +125,15 @@ export class StreamEndpoint implements AudioSource, AudioSink {
         replied: (reply) => present(() => this.#replied(reply)),
         obey: (command) => present(() => this.#obey(command)),
         earlyAudio: () => this.#dropEarly(),
-        invalid: (code, message) => {
-          this.#messagesInvalid++;
-          this.#noticeOnce(code, message);
-        },
-        receivedText: (sizeBytes) => {
-          this.#messagesReceived++;
-          this.#bytesReceived += sizeBytes;
+        invalid: (code, message) => this.#tally.invalid(code, message),
+        receivedText: (sizeBytes, nowMs) => {
+          this.#tally.received(sizeBytes, true);
+          this.#options.pump(nowMs);
         },
         receiveBinary: (bytes, offset, sizeBytes, last) =>
           this.#receiveBinary(bytes, offset, sizeBytes, last),
         gaveUp: (end, close) => present(() => this.#giveUp(end, close)),
+        ended: (end) => present(() => this.#ended(end)),
         closed: (end) => present(() => this.#closed(end)),
         failed,
       },
@@ -154,7 +150,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
       const gapMs = this.#uplink.begin(socket, session);
       if (session.wants('stats')) this.#reports.tellStats(this.#downlink);
       if (resumed) {
-        this.#resumes++;
+        this.#tally.counts.resumes++;
         const droppedMs = this.#uplink.gapDroppedMs;
         this.#emit({ type: 'streamResumed', endpointId: this.endpointId, gapMs, droppedMs });
         return;
@@ -218,8 +214,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #receiveBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void {
     const nowMs = this.#options.clock.nowMs();
     try {
-      if (last) this.#messagesReceived++;
-      this.#bytesReceived += sizeBytes;
+      this.#tally.received(sizeBytes, last);
       if (this.#state !== 'over') this.#takeBinary(bytes, offset, sizeBytes, last, nowMs);
     } catch (error) {
       this.#options.failed(error);
@@ -238,8 +233,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   }
 
   #dropEarly(): void {
-    this.#messagesEarly++;
-    this.#notice(this.#listenOnly ? 'audio-of-listener' : 'early-audio');
+    this.#tally.early(this.#listenOnly ? 'audio-of-listener' : 'early-audio');
   }
 
   #readBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void {
@@ -302,15 +296,11 @@ export class StreamEndpoint implements AudioSource, AudioSink {
     return {
       framesSent: this.#uplink.framesSent,
       framesDropped: this.#uplink.framesDropped,
-      messagesReceived: this.#messagesReceived,
-      bytesReceived: this.#bytesReceived,
-      messagesEarly: this.#messagesEarly,
-      messagesInvalid: this.#messagesInvalid,
+      ...this.#tally.counts,
       bufferedMs: this.#downlink.queuedMs,
       droppedMs: this.#downlink.droppedMs,
       clears: this.#downlink.clears,
       marks: this.#downlink.marksReported,
-      resumes: this.#resumes,
     };
   }
 
@@ -336,12 +326,14 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #mayResume(end: StreamEnd): boolean {
     if ((this.#command.resumeMs ?? 0) === 0) return false;
     if (this.#state === 'lost') return true;
-    const lost = end.cause === 'closed' && (end.code === 1006 || end.code === 1012);
+    const closed = end.cause === 'closed' && (end.code === 1006 || end.code === 1012);
+    const lost = closed || end.cause === 'unreachable';
     return this.#state === 'answered' && lost;
   }
 
   #lose(end: StreamEnd): void {
     this.#state = 'lost';
+    this.#tally.ended(end);
     this.#conversation = undefined;
     this.#reports.stop();
     this.#uplink.lose();
@@ -350,8 +342,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
 
   /** The server does not do what it should. */
   #giveUp(end: StreamEnd, close: StreamClose): void {
-    const refused = end.cause === 'closed';
-    if (this.#state !== 'lost' || refused) return this.#endNow(end, close);
+    if (end.cause === 'closed' || !this.#mayResume(end)) return this.#endNow(end, close);
     const conversation = this.#conversation;
     this.#lose(end);
     conversation?.close(close);
@@ -361,6 +352,13 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #endNow(end: StreamEnd, { code, reason }: StreamClose): void {
     this.#report(end);
     this.close(code, reason);
+  }
+
+  /** Told at once: a server that goes, or broke a rule, may let its connection linger. */
+  #ended(end: StreamEnd): void {
+    if (this.#mayResume(end)) return;
+    this.#stop();
+    this.#report(end);
   }
 
   #closed(end: StreamEnd): void {
@@ -383,17 +381,8 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   #report(end: StreamEnd): void {
     if (this.#reported) return;
     this.#reported = true;
+    this.#tally.ended(end);
     this.#emit({ type: 'streamClosed', endpointId: this.endpointId, end, counters: this.counters() });
-  }
-
-  #notice(code: StreamNotice): void {
-    this.#noticeOnce(code, streamNotices[code]);
-  }
-
-  #noticeOnce(code: string, message: string): void {
-    if (this.#noticed.has(code)) return;
-    this.#noticed.add(code);
-    this.#emit({ type: 'notice', endpointId: this.endpointId, code, message });
   }
 
   #emit(event: MediaEvent): void {
@@ -401,4 +390,9 @@ export class StreamEndpoint implements AudioSource, AudioSink {
   }
 }
 
+const notReading: StreamEnd = {
+  cause: 'unreachable',
+  code: 'NOTREADING',
+  message: 'the server takes audio more slowly than real time, and did not catch up for 30 s',
+};
 const tooManyMarks = 'at most 1000 marks may wait; this one is not reported';

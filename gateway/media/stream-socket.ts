@@ -29,6 +29,8 @@ export interface StreamSocketOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** One deadline over DNS, TCP, TLS and upgrade. */
   readonly connectTimeoutMs: number;
+  /** Without anything from the server for so long, an answer to our pings either, a WebSocket is lost; default: never. */
+  readonly pingTimeoutMs?: number | undefined;
   readonly tls?: StreamTls | undefined;
   /** Asked for in the upgrade. */
   readonly subprotocol?: string | undefined;
@@ -48,6 +50,11 @@ export interface StreamSocketHandlers {
   /** Bytes of a binary message, the callee's only until it returns. A long one may come in several parts, `last` with
    *  the last of them. */
   receiveBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void;
+  /** A ping or a pong. */
+  receivedControl?(): void;
+  /** The server closed, or broke the protocol: nothing is received any more. `closed` follows with the same when the
+   *  connection is gone, which a server can put off. Never from within a call of ours to the socket. */
+  ended?(end: StreamEnd): void;
   /** The last call, exactly one, never from within another call of ours to the socket. */
   closed(end: StreamEnd): void;
 }

@@ -1,13 +1,13 @@
 import type { Connection } from '../polled-connection.ts';
 import type { StreamEnd } from './media-messages.ts';
-import { connectStream, type StreamWays, unreachable } from './stream-connection.ts';
+import { connectStream, type StreamWays, sendBufferBytesFor, unreachable } from './stream-connection.ts';
 import type { StreamSocket, StreamSocketHandlers, StreamSocketOptions } from './stream-socket.ts';
 
 /** A server that takes nothing any more is cut after this. */
 const closeTimeoutMs = 2000;
-/** Uplink audio that may wait in the socket; what comes beyond it is dropped. */
-const queuedMsMax = 2000;
-const queuedBytesMax = 2_000_000;
+/** Uplink audio that may wait in the socket, where nothing can take it back; what comes beyond waits outside. */
+const queuedMsMax = 200;
+const queuedBytesMax = 262_144;
 
 /** Opens a bare TCP connection to `tcp://host:port`, for dialects that frame their messages themselves. */
 export function openTcpStream(
@@ -39,7 +39,8 @@ class TcpStream implements StreamSocket {
     }
   }
 
-  #connect({ url, address }: StreamSocketOptions, ways: StreamWays): void {
+  #connect({ url, address, sampleRateHz }: StreamSocketOptions, given: StreamWays): void {
+    const ways = { ...given, sendBufferBytes: sendBufferBytesFor(sampleRateHz) };
     const target = tcpUrl(url);
     if (target === undefined) throw new TypeError(`a stream URL must be tcp://host:port, got ${url}`);
     this.#connection = connectStream(target, address, ways, {

@@ -8,6 +8,10 @@ import type { StreamSocket } from './stream-socket.ts';
 const scratch = new Int16Array(18_432);
 const payload = new Uint8Array(65_536);
 const playBytesMax = 1920;
+/** Waits for a server that does not keep up, beside what its socket holds; the oldest is dropped. */
+const behindMsMax = 1800;
+/** A server that was behind for so long, with audio dropped for it, does not catch up any more. */
+const stuckMs = 30_000;
 
 export interface StreamUplinkOptions {
   readonly sampleRateHz: number;
@@ -18,10 +22,12 @@ export interface StreamUplinkOptions {
   readonly gapMsMax: number;
   /** A message was not sent, as the server does not keep up or the gap is too long. */
   readonly dropped: () => void;
+  /** The server reads nothing, or too slowly, for half a minute. */
+  readonly stuck: () => void;
 }
 
 /** The way up: what is played is cut into messages of `frameMs` and sent in the turn in which it comes, as a WebSocket
- *  has no clock to wait for. Only while the connection is lost does audio wait here. */
+ *  has no clock to wait for. Only while the connection is lost, or the server does not keep up, does audio wait here. */
 export class StreamUplink {
   readonly #options: StreamUplinkOptions;
   readonly messageSamples: number;
@@ -38,8 +44,10 @@ export class StreamUplink {
   /** For packets that are not as long as a message: the one that is being filled. */
   #message: Int16Array | undefined;
   #messageFilled = 0;
-  /** What was said while the connection was lost, in messages. */
+  /** What was said while the connection was lost or the server did not read, in messages. */
   #gap: Int16Array[] = [];
+  /** Since the first message was dropped for a server that has not caught up since. */
+  #behindMs = 0;
   gapDroppedMs = 0;
   framesSent = 0;
   framesDropped = 0;
@@ -76,6 +84,7 @@ export class StreamUplink {
   /** The connection is lost: what is said from now on is kept, where there may be another one. */
   lose(): void {
     this.#state = 'lost';
+    this.#behindMs = 0;
     this.#socket = undefined;
     this.#indirect = true;
   }
@@ -91,7 +100,7 @@ export class StreamUplink {
     const whole = this.#phoneSamplesTaken === 0 && samples === this.#phoneSamples;
     if (!whole || this.#indirect) return this.#playPart(resampler, pcm, offset, samples);
     const message = this.#socket!.beginAudio();
-    if (message === undefined) return this.#drop();
+    if (message === undefined) return this.#playPart(resampler, pcm, offset, samples);
     resampler.process(pcm, offset, samples, message, 0);
     this.#socket!.sendAudio();
     this.framesSent++;
@@ -126,10 +135,15 @@ export class StreamUplink {
     if (this.#gap.length > 0) {
       this.#sendGap();
       if (this.#gap.length > 0) return this.#keep(message);
+      this.#behindMs = 0;
       this.#chooseWay();
     }
-    if (this.#send(message)) this.framesSent++;
-    else this.#drop();
+    if (this.#send(message)) {
+      this.framesSent++;
+    } else {
+      this.#indirect = true;
+      this.#keep(message);
+    }
   }
 
   /** False where the socket takes no more. */
@@ -154,12 +168,20 @@ export class StreamUplink {
   // ---- The gap -----------------------------------------------------------------------------------------------
 
   #keep(message: Int16Array): void {
-    const { gapMsMax, frameMs } = this.#options;
+    const { gapMsMax, frameMs, dropped, stuck } = this.#options;
+    const lost = this.#state === 'lost';
     this.#gap.push(message.slice());
-    if (this.#gap.length * frameMs <= gapMsMax) return;
+    if (this.#behindMs > 0) this.#behindMs += frameMs;
+    if (this.#gap.length * frameMs <= (lost ? gapMsMax : behindMsMax)) return;
     this.#gap.shift();
-    this.gapDroppedMs += frameMs;
-    this.#drop();
+    this.framesDropped++;
+    dropped();
+    if (lost) {
+      this.gapDroppedMs += frameMs;
+      return;
+    }
+    if (this.#behindMs === 0) this.#behindMs = frameMs;
+    if (this.#behindMs >= stuckMs) stuck();
   }
 
   #sendGap(): void {
@@ -172,10 +194,5 @@ export class StreamUplink {
   #chooseWay(): void {
     const { encoding, encodeAudio } = this.#session!;
     this.#indirect = encoding !== 'pcm16' || encodeAudio !== undefined || this.#gap.length > 0;
-  }
-
-  #drop(): void {
-    this.framesDropped++;
-    this.#options.dropped();
   }
 }

@@ -7,17 +7,20 @@ import { buildUpgrade, UpgradeAnswer } from '../../protocol/stream/upgrade.ts';
 import type { Connection } from '../polled-connection.ts';
 import { AudioFrame } from './audio-frame.ts';
 import type { StreamEnd } from './media-messages.ts';
-import { connectStream, type StreamWays, unreachable } from './stream-connection.ts';
+import { connectStream, type StreamWays, sendBufferBytesFor, unreachable } from './stream-connection.ts';
 import type { StreamSocket, StreamSocketHandlers, StreamSocketOptions } from './stream-socket.ts';
 
 /** A server that does not answer our close is cut after this. */
 const closeTimeoutMs = 2000;
-/** Uplink audio that may wait in the socket; what comes beyond it is dropped. */
-const queuedMsMax = 2000;
+/** Uplink audio that may wait in the socket, where nothing can take it back; what comes beyond waits outside. */
+const queuedMsMax = 200;
 /** Beyond this nothing else is added either: a server that asks and does not read gets no answers. */
-const queuedBytesMax = 2_000_000;
+const queuedBytesMax = 262_144;
 /** Pings are answered while no more than this waits; of those that it misses a server can draw its conclusion. */
 const pongQueuedBytesMax = 16_384;
+/** Its silence is measured in quarters of `pingTimeoutMs`: after two a ping, after four the end. */
+const quarters = 4;
+const tooManyMessages = 1008;
 
 /** The frame that the next message of so many samples is written into. TCP takes it before `write` returns, unless it
  *  is congested, so one serves all calls, and stays in the processor's cache while they take turns: 2 % less CPU than
@@ -45,6 +48,11 @@ class WebSocketClient implements StreamSocket {
   #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
   #end: StreamEnd | undefined;
   #deadline: NodeJS.Timeout;
+  readonly #pingTimeoutMs: number;
+  #pinging: NodeJS.Timeout | undefined;
+  /** Something came since the last quarter. */
+  #heard = true;
+  #silentQuarters = 0;
   #answer: UpgradeAnswer | undefined;
   readonly #receiver: FrameReceiver;
   #socket: Connection | undefined;
@@ -52,6 +60,7 @@ class WebSocketClient implements StreamSocket {
   constructor(options: StreamSocketOptions, handlers: StreamSocketHandlers, ways: StreamWays) {
     this.#handlers = handlers;
     this.#audioBytesMax = (options.sampleRateHz * 2 * queuedMsMax) / 1000;
+    this.#pingTimeoutMs = options.pingTimeoutMs ?? 0;
     this.#framesShared = !/^wss:/i.test(options.url);
     this.#frames = this.#framesShared ? sharedFrame(options.audioSamples) : ownFrame(options.audioSamples);
     this.#receiver = new FrameReceiver(
@@ -62,7 +71,13 @@ class WebSocketClient implements StreamSocket {
         text: (text) => {
           if (this.#state === 'open') handlers.receiveText(text);
         },
-        ping: (payload) => this.#pong(payload),
+        ping: (payload) => {
+          this.#pong(payload);
+          if (this.#state === 'open') handlers.receivedControl?.();
+        },
+        pong: () => {
+          if (this.#state === 'open') handlers.receivedControl?.();
+        },
         close: (code, reason) => this.#closedByServer(code, reason),
         violation: (code, message) => this.#violated(code, message),
       },
@@ -122,6 +137,24 @@ class WebSocketClient implements StreamSocket {
     }
   }
 
+  /** A connection whose other end is gone without a word looks like one on which nothing is said: each library answers
+   *  pings (RFC 6455 §5.5.2). Quarters are counted and no times compared, so that a stall of ours ends nothing. */
+  #watchSilence(): void {
+    if (this.#pingTimeoutMs <= 0) return;
+    this.#pinging = setInterval(() => {
+      this.#silentQuarters = this.#heard ? 0 : this.#silentQuarters + 1;
+      this.#heard = false;
+      if (this.#silentQuarters >= quarters) return this.#wentSilent();
+      if (this.#silentQuarters === quarters / 2) this.#sendFrame(opcodes.ping, new Uint8Array(0));
+    }, this.#pingTimeoutMs / quarters);
+  }
+
+  #wentSilent(): void {
+    const message = `nothing, and no answer to a ping, for ${this.#pingTimeoutMs} ms`;
+    this.#end ??= { cause: 'unreachable', code: 'PINGTIMEOUT', message };
+    this.#cut();
+  }
+
   // ---- Opening -----------------------------------------------------------------------------------------------
 
   #connect(options: StreamSocketOptions, ways: StreamWays): void {
@@ -141,7 +174,7 @@ class WebSocketClient implements StreamSocket {
     const connection = connectStream(
       url,
       options.address,
-      { system: ways.system, tls },
+      { system: ways.system, tls, sendBufferBytes: sendBufferBytesFor(options.sampleRateHz) },
       {
         read: (bytes, start, end) => this.#read(bytes, start, end),
         failed: (error) => this.#failed(error),
@@ -156,6 +189,7 @@ class WebSocketClient implements StreamSocket {
   }
 
   #read(bytes: Uint8Array, start: number, end: number): void {
+    this.#heard = true;
     if (this.#state === 'open' || this.#state === 'closing') this.#receiver.receive(bytes, start, end);
     else if (this.#state === 'connecting') this.#readAnswer(bytes, start, end);
   }
@@ -178,6 +212,7 @@ class WebSocketClient implements StreamSocket {
     clearTimeout(this.#deadline);
     this.#answer = undefined;
     this.#state = 'open';
+    this.#watchSilence();
     this.#handlers.opened();
     this.#receiver.receive(bytes, start + answer.offset, end);
   }
@@ -194,6 +229,8 @@ class WebSocketClient implements StreamSocket {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#end ??= { cause: 'local' };
     if (this.#state === 'connecting') return this.#cut();
+    // Who floods is not listened to until it closes as well.
+    if (code === tooManyMessages) this.#receiver.stop();
     const payload = closePayload(code, reason);
     // Better gone without a close frame than never.
     if (payload === undefined) return this.#cut();
@@ -202,6 +239,7 @@ class WebSocketClient implements StreamSocket {
 
   #sendClose(payload: Uint8Array): void {
     this.#sendFrame(opcodes.close, payload);
+    clearInterval(this.#pinging);
     this.#state = 'closing';
     this.#expectEnd();
   }
@@ -210,6 +248,7 @@ class WebSocketClient implements StreamSocket {
     if (this.#state === 'open') {
       this.#end ??= { cause: 'closed', code, reason };
       this.#sendClose((code === 1005 ? undefined : closePayload(code, '')) ?? new Uint8Array(0));
+      this.#handlers.ended?.(this.#end);
     }
     this.#socket!.end();
   }
@@ -218,6 +257,7 @@ class WebSocketClient implements StreamSocket {
     if (this.#state === 'open') {
       this.#end ??= { cause: 'violation', code, message };
       this.#sendClose(closePayload(code, '')!);
+      this.#handlers.ended?.(this.#end);
     }
     // Nothing that comes is read any more, the server's close neither.
     this.#socket!.end();
@@ -237,6 +277,7 @@ class WebSocketClient implements StreamSocket {
   #cut(): void {
     if (this.#state !== 'closed') this.#state = 'closing';
     clearTimeout(this.#deadline);
+    clearInterval(this.#pinging);
     this.#socket?.destroy();
   }
 
@@ -245,6 +286,7 @@ class WebSocketClient implements StreamSocket {
     const hungUp = this.#state === 'connecting';
     this.#state = 'closed';
     clearTimeout(this.#deadline);
+    clearInterval(this.#pinging);
     this.#end ??= hungUp
       ? { cause: 'unreachable', code: 'ECONNRESET', message: 'the server hung up before it answered' }
       : { cause: 'closed', code: 1006, reason: '' };

@@ -27,6 +27,8 @@ export interface FrameLimits {
 }
 
 const controlBytesMax = 125;
+/** More than any message of legal size needs; empty ones would never reach a size. */
+const fragmentsMax = 65_536;
 /** 2 bytes, and up to 8 of length; a mask is refused before it is read. */
 const headerBytesMax = 10;
 const collectedBytesInitial = 256;
@@ -47,12 +49,18 @@ export class FrameReceiver {
   /** Of the data message that is coming in, and how much of it was announced. */
   #message: 'none' | 'text' | 'binary' = 'none';
   #messageBytes = 0;
+  #fragments = 0;
   readonly #text = new Collected();
   readonly #control = new Collected();
 
   constructor(handlers: FrameHandlers, limits: FrameLimits) {
     this.#handlers = handlers;
     this.#limits = limits;
+  }
+
+  /** What comes from now on is not looked at. */
+  stop(): void {
+    this.#over = true;
   }
 
   /** Takes what came next: `bytes[offset … end]`. */
@@ -118,8 +126,12 @@ export class FrameReceiver {
     if (this.#opcode !== opcodes.continuation) {
       this.#message = this.#opcode === opcodes.text ? 'text' : 'binary';
       this.#messageBytes = 0;
+      this.#fragments = 0;
     }
     this.#messageBytes += this.#payloadBytesLeft;
+    if (++this.#fragments > fragmentsMax) {
+      return this.#violate(1009, `a message must come in at most ${fragmentsMax} fragments`);
+    }
     const bytesMax = this.#message === 'text' ? textBytesMax : binaryBytesMax;
     if (this.#messageBytes > bytesMax) {
       this.#violate(1009, `a ${this.#message} message must have at most ${bytesMax} bytes`);

@@ -220,6 +220,7 @@ export const streamCloses = {
   protocolError: { code: 1002, reason: '' },
   unsupportedData: { code: 1003, reason: '' },
   invalidText: { code: 1007, reason: '' },
+  tooManyMessages: { code: 1008, reason: '' },
   messageTooBig: { code: 1009, reason: '' },
   error: { code: 1011, reason: 'ERROR' },
   maxDuration: { code: 4001, reason: 'MAXDURATION' },

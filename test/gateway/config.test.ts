@@ -76,6 +76,8 @@ describe('without any configuration', () => {
         idleTimeout: 60,
         tls: [],
         bufferBytes: 5_000_000,
+        pingTimeout: 20,
+        messagesPerSecond: 1_000,
         endpoints: { allow: [], denyPrivate: true },
       },
       audio: {

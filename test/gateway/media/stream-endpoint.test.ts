@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { buildConnectMessage } from '../../../protocol/stream/sinch.ts';
+import { mulawSamples } from '../../support/direct-stream.ts';
 import { connectOf, createMediaWorld, MediaCall, startMediaCall } from '../../support/media-call.ts';
 import type { MemoryStreamBehaviour } from '../../support/memory-stream.ts';
 
@@ -114,6 +115,43 @@ describe('the conversation', () => {
     expect(world.clock.timers).toBe(0);
   });
 
+  it('ends with 1008 where more comes than anybody needs; what comes slowly never adds up', async () => {
+    const { call, stream, clock } = await startSilent({ messagesPerSecond: 10, idleTimeoutMs: 100_000 });
+    stream.send({ command: 'answer' });
+    for (let sent = 0; sent < 100; sent++) {
+      stream.send({ command: 'heartbeat' });
+      await clock.advance(100);
+    }
+    expect(call.event('streamClosed')).toBeUndefined();
+    for (let sent = 0; sent < 19; sent++) stream.send('not a command');
+    await clock.advance(0);
+    expect(call.event('streamClosed')).toBeUndefined();
+    stream.send('one too many');
+    stream.send('one too many');
+    await clock.advance(10);
+    const closed = call.event('streamClosed');
+    expect(closed?.end).toMatchObject({
+      cause: 'violation',
+      code: 1008,
+      message: expect.stringContaining('at most 10 texts and pings a second'),
+    });
+    expect(closed?.counters.floods).toBe(1);
+    expect(stream.closedWith).toEqual({ code: 1008, reason: '' });
+  });
+
+  it('counts no audio in texts as messages', async () => {
+    const world = createMediaWorld();
+    world.server.connected = () => {};
+    const call = new MediaCall(world.pool, 'call');
+    call.openRtp();
+    call.openStream({ dialect: 'twilio', sampleRateHz: 8000, limits: { messagesPerSecond: 10 } });
+    await world.clock.until(() => world.server.last.connect !== undefined);
+    const media = { event: 'media', media: { payload: Buffer.alloc(160, 255).toString('base64') } };
+    for (let sent = 0; sent < 500; sent++) world.server.last.send(media);
+    await world.clock.advance(10);
+    expect(call.event('streamClosed')).toBeUndefined();
+  });
+
   it('reports how the server ended it', async () => {
     for (const answered of [false, true]) {
       const { call, stream, clock } = await startSilent();
@@ -208,20 +246,81 @@ describe('audio from the server', () => {
   });
 });
 
+/** The phone says a number in each packet; `heard` are those that came. */
+async function startCounting(world: ReturnType<typeof createMediaWorld>) {
+  const numbers = [...mulawSamples].filter((sample) => sample > 0).slice(0, 110);
+  const { call, phone, stream } = await startMediaCall(world, { sampleRateHz: 8000 });
+  let said = 0;
+  return {
+    call,
+    stream,
+    speak: async (packets: number) => {
+      for (let index = 0; index < packets; index++) {
+        phone.sayPcm(new Int16Array(160).fill(numbers[said++ % numbers.length]!));
+        await world.clock.advance(20);
+      }
+    },
+    heard: () => stream.binaries.map((bytes) => numbers.indexOf(new Int16Array(bytes.slice().buffer)[80]!)),
+  };
+}
+
 describe('audio to the server', () => {
-  it('is dropped and counted while the server does not read', async () => {
+  it('waits while the server does not read, and comes once and in order when it reads again', async () => {
     const world = createMediaWorld();
-    const { call, phone, stream } = await startMediaCall(world);
-    phone.sayTone();
-    await world.clock.advance(995);
+    const { call, stream, speak, heard } = await startCounting(world);
+    await speak(10);
     stream.stalled = true;
-    await world.clock.advance(1000);
+    await speak(80);
+    expect(heard()).toHaveLength(10);
     stream.stalled = false;
-    await world.clock.advance(1000);
+    await speak(10);
+    expect(heard()).toEqual(Array.from({ length: 100 }, (_, index) => index));
     const counters = (await world.pool.report()).streams.get(call.streamId)!;
-    expect(counters.framesDropped).toBe(50);
-    expect(counters.framesSent).toBe(stream.binaries.length);
-    expect(call.event('notice')).toMatchObject({ code: 'uplink-dropped' });
+    expect(counters).toMatchObject({ framesSent: 100, framesDropped: 0 });
+    expect(call.event('notice')).toBeUndefined();
+  });
+
+  it('is at most 1.8 s old then: the oldest is dropped, counted and reported', async () => {
+    const world = createMediaWorld();
+    const { call, stream, speak, heard } = await startCounting(world);
+    await speak(5);
+    stream.stalled = true;
+    await speak(100);
+    stream.stalled = false;
+    await speak(5);
+    const numbersHeard = Array.from({ length: 110 }, (_, index) => index);
+    expect(heard()).toEqual([...numbersHeard.slice(0, 5), ...numbersHeard.slice(15)]);
+    const counters = (await world.pool.report()).streams.get(call.streamId)!;
+    expect(counters).toMatchObject({ framesSent: 100, framesDropped: 10 });
+    expect(call.all('notice')).toMatchObject([{ code: 'uplink-dropped' }]);
+  });
+
+  it('ends the stream where the server has not caught up for 30 s', async () => {
+    const world = createMediaWorld();
+    const { call, stream, speak } = await startCounting(world);
+    stream.stalled = true;
+    stream.ignoresClose = true;
+    await speak(90 + 1_499);
+    expect(call.event('streamClosed')).toBeUndefined();
+    await speak(2);
+    const closed = call.event('streamClosed');
+    expect(closed?.end).toMatchObject({ cause: 'unreachable', code: 'NOTREADING' });
+    expect(closed?.counters).toMatchObject({ stuck: 1, framesSent: 0 });
+    expect(stream.closedWith).toEqual({ code: 1011, reason: 'ERROR' });
+  });
+
+  it('does not end a stream whose server caught up meanwhile, or is merely late', async () => {
+    const world = createMediaWorld();
+    const { call, stream, speak } = await startCounting(world);
+    stream.stalled = true;
+    await speak(1_000);
+    stream.stalled = false;
+    await speak(1);
+    stream.stalled = true;
+    await speak(1_000);
+    stream.stalled = false;
+    await speak(10);
+    expect(call.event('streamClosed')).toBeUndefined();
   });
 
   it.each([

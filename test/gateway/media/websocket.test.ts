@@ -21,6 +21,10 @@ interface Client {
   readonly socket: ReturnType<typeof openWebSocket>;
   readonly opened: Promise<void>;
   readonly ended: Promise<StreamEnd>;
+  /** Told before the connection was gone. */
+  readonly told: StreamEnd[];
+  /** Pings and pongs that came. */
+  controls: number;
   readonly texts: string[];
   readonly binaries: Buffer[];
 }
@@ -33,6 +37,8 @@ function openClient(
   const texts: string[] = [];
   const binaries: Buffer[] = [];
   const parts: Buffer[] = [];
+  const told: StreamEnd[] = [];
+  const client = { told, controls: 0, texts, binaries };
   let socket!: Client['socket'];
   let opened!: () => void;
   const openedOnce = new Promise<void>((resolve) => {
@@ -58,13 +64,15 @@ function openClient(
           parts.push(Buffer.from(bytes.slice(offset, offset + sizeBytes)));
           if (last) binaries.push(Buffer.concat(parts.splice(0)));
         },
+        receivedControl: () => client.controls++,
+        ended: (end) => told.push(end),
         closed: resolve,
       },
       { tls, system: way },
     );
   });
   closers.push(() => socket.close(1000, ''));
-  return { socket, opened: openedOnce, ended, texts, binaries };
+  return Object.assign(client, { socket, opened: openedOnce, ended });
 }
 
 function withResolvers<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
@@ -262,16 +270,21 @@ describe.each([
       );
       const clients = urls.map((url) => openClient(url, { audioSamples: 4800, sampleRateHz: 240_000 }));
       await Promise.all(clients.map(({ opened }) => opened));
-      for (let sent = 0; sent < 80; sent++) {
+      const sent: number[][] = [[], []];
+      for (let number = 0; number < 80; number++) {
         for (const [index, { socket }] of clients.entries()) {
-          socket.beginAudio()!.fill(sent * 2 + index);
+          const room = socket.beginAudio();
+          if (room === undefined) continue;
+          room.fill(number * 2 + index);
           socket.sendAudio();
+          sent[index]!.push(number * 2 + index);
         }
       }
-      while (heard.some((bytes) => bytes.length < 80)) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until(() => heard.every((bytes, index) => bytes.length === sent[index]!.length));
+      expect(Math.min(...sent.map((numbers) => numbers.length))).toBeGreaterThan(10);
       for (const [index, bytes] of heard.entries()) {
         const values = bytes.map((data) => new Set(new Int16Array(new Uint8Array(data).buffer)));
-        expect(values).toEqual(values.map((_, sent) => new Set([sent * 2 + index])));
+        expect(values).toEqual(sent[index]!.map((number) => new Set([number])));
       }
     });
   });
@@ -299,9 +312,12 @@ describe.each([
         { ca: certificate.cert },
       );
       await opened;
-      for (let sent = 0; sent < 50; sent++) {
-        socket.beginAudio()!.fill(sent);
-        socket.sendAudio();
+      for (let sent = 0; sent < 50; ) {
+        const room = socket.beginAudio();
+        // A fifth of a second waits at most, and TLS takes it a turn later.
+        if (room === undefined) await new Promise(setImmediate);
+        else room.fill(sent++);
+        if (room !== undefined) socket.sendAudio();
       }
       while (binaries.length < 50) await new Promise((resolve) => setTimeout(resolve, 2));
       const firsts = binaries.map((data) => new Set(new Int16Array(new Uint8Array(data).buffer)));
@@ -433,6 +449,15 @@ describe.each([
       ['a fragmented ping', frame(0x09, 'a'), 1002],
       ['a close of one byte', frame(0x88, 'a'), 1002],
       ['a close code that must not be sent', frame(0x88, Buffer.from([1005 >> 8, 1005 & 255])), 1002],
+      ['a long ping', frame(0x89, 'x'.repeat(126), 3), 1002],
+      ['a new message within another', Buffer.concat([frame(0x02, 'a'), frame(0x01, 'b')]), 1002],
+      ['binary of 2^63 bytes', Buffer.from([0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0]), 1009],
+      ['text of 2^64 - 1 bytes', Buffer.from([0x81, 127, ...Buffer.alloc(8, 255)]), 1009],
+      [
+        'empty fragments without end',
+        Buffer.concat([frame(0x01, ''), ...Array.from({ length: 65_536 }, () => frame(0x00, ''))]),
+        1009,
+      ],
       ['a close code out of range', frame(0x88, Buffer.from([0, 7])), 1002],
       ['text that is no UTF-8', frame(0x81, Buffer.from([0xc3, 0x28])), 1007],
       ['a close reason that is no UTF-8', frame(0x88, Buffer.from([1000 >> 8, 1000 & 255, 0xff])), 1007],
@@ -454,7 +479,10 @@ describe.each([
         upgradeThen(bytes, (socket) => socket.on('data', (data) => heard.push(data))),
       );
       const client = openClient(url);
-      // The server never closes: the socket is cut when its time is over.
+      // The server never closes: that is told at once, and the socket cut when its time is over.
+      await until(() => client.told.length > 0);
+      expect(client.told).toMatchObject([{ cause: 'violation', code }]);
+      client.socket.close(1000, '');
       expect(await client.ended).toMatchObject({ cause: 'violation', code });
       expect(client.texts).toEqual([]);
       expect(closeCodeIn(Buffer.concat(heard))).toBe(code);
@@ -501,6 +529,49 @@ describe.each([
       expect(await ended).toEqual({ cause: 'local' });
     });
 
+    it('is told at once that a server goes, also where that lets the connection linger', async () => {
+      const url = await rawServer(
+        upgradeThen(frame(0x88, Buffer.from([1000 >> 8, 1000 & 255])), (s) => s.resume()),
+      );
+      const client = openClient(url);
+      await until(() => client.told.length > 0);
+      expect(client.told).toEqual([{ cause: 'closed', code: 1000, reason: '' }]);
+    });
+
+    it('reads nothing more of a server that it closed for flooding', async () => {
+      let peer!: Socket;
+      const url = await rawServer(
+        upgradeThen(frame(0x89, 'a'), (socket) => {
+          peer = socket;
+          socket.resume();
+        }),
+      );
+      const client = openClient(url);
+      await client.opened;
+      await until(() => client.controls === 1);
+      client.socket.close(1008, '');
+      for (let sent = 0; sent < 100; sent++) peer.write(frame(0xc1, 'x'));
+      expect(await client.ended).toEqual({ cause: 'local' });
+      expect([client.told, client.controls]).toEqual([[], 1]);
+    });
+
+    it('notices that a server is gone without a word, and that one lives that only answers pings', async () => {
+      const pings = { pingTimeoutMs: 200 };
+      const gone = await rawServer(upgradeThen(Buffer.alloc(0), (socket) => socket.resume()));
+      let pinged = 0;
+      const lives = await wsServer((socket) => socket.on('ping', () => pinged++));
+      const [dead, alive] = [openClient(gone, pings), openClient(lives, pings)];
+      await alive.opened;
+      expect(await dead.ended).toMatchObject({ cause: 'unreachable', code: 'PINGTIMEOUT' });
+      await until(() => pinged > 2);
+      let over = false;
+      void alive.ended.then(() => {
+        over = true;
+      });
+      await new Promise(setImmediate);
+      expect([over, alive.controls > 0]).toEqual([false, true]);
+    });
+
     it('answers pings, and does not drown in them', async () => {
       const pings = Buffer.concat(Array.from({ length: 5000 }, () => frame(0x89, 'x'.repeat(100))));
       const url = await rawServer(upgradeThen(pings, (socket) => socket.pause()));
@@ -511,6 +582,10 @@ describe.each([
     });
   });
 });
+
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
 
 /** The code of the close frame in what a client sent; undefined where there is none. */
 function closeCodeIn(bytes: Buffer): number | undefined {

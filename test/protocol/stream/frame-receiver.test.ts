@@ -73,6 +73,11 @@ describe('frames of a server', () => {
     ['a reserved control opcode', [0x8b, 0], [{ violation: 1002 }]],
     ['a message within a message', [...frame(0x02, [1]), ...frame(0x82, [2])], [{ violation: 1002 }]],
     ['a long ping', frame(0x89, bytes(126)), [{ violation: 1002 }]],
+    [
+      'empty fragments without end',
+      [...frame(0x01, []), ...Array.from({ length: 65_536 }, () => [0, 0]).flat()],
+      [{ violation: 1009 }],
+    ],
     ['binary of all that is allowed', frame(0x82, bytes(1000)), [{ binary: bytes(1000) }]],
     ['more binary', frame(0x82, bytes(1001)).slice(0, 4), [{ violation: 1009 }]],
     ['more text', frame(0x81, bytes(301)).slice(0, 4), [{ violation: 1009 }]],

@@ -137,6 +137,7 @@ it('has every close code and reason of the contract', () => {
     '1002',
     '1003',
     '1007',
+    '1008',
     '1009',
     '1011 ERROR',
     '4001 MAXDURATION',
