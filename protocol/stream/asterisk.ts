@@ -78,7 +78,7 @@ class AsteriskSession implements DialectSession {
 
   receiveText(text: string): readonly StreamCommand[] {
     const { command, correlationId } = text.trimStart().startsWith('{') ? readJson(text) : readPlain(text);
-    const row = commands[command];
+    const row = Object.hasOwn(commands, command) ? commands[command] : undefined;
     if (row === undefined) {
       const known = Object.keys(commands).join(', ');
       throw new ProtocolError(

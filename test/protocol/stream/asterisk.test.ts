@@ -55,6 +55,8 @@ describe('a server of chan_websocket', () => {
   it.each([
     ['SET_MEDIA_DIRECTION both', 'unknown-command'],
     ['', 'unknown-command'],
+    ['__proto__', 'unknown-command'],
+    ['{"command":"constructor"}', 'unknown-command'],
     ['{"command":7}', 'bad-field'],
     ['{', 'bad-json'],
     [`MARK_MEDIA ${'x'.repeat(300)}`, 'bad-field'],
