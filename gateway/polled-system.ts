@@ -10,14 +10,33 @@ export interface Polled {
   ready(events: number): void;
 }
 
+/** Descriptors that a thread has open, each a byte that is 1: in shared memory, so that another can close them when the
+ *  thread is dead, which the system does at the end of the process alone. */
+export function createDescriptorMarks(): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(65_536));
+}
+
 /** Undefined where there is no `koffi`, or no such system: 64-bit Linux. */
-export function openPolledSystem(): PolledSystem | undefined {
+export function openPolledSystem(marks?: Uint8Array): PolledSystem | undefined {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined;
   try {
-    return new PolledSystem();
+    return new PolledSystem(marks);
   } catch {
     return undefined;
   }
+}
+
+/** Closes what a thread that is no more left open, and says how many that were. */
+export function closeDescriptors(marks: Uint8Array): number {
+  if (!marks.includes(1)) return 0;
+  const { close } = loadLibC().libC;
+  let closed = 0;
+  for (const [fd, mark] of marks.entries()) {
+    if (mark === 0) continue;
+    marks[fd] = 0;
+    if (close(fd) === 0) closed++;
+  }
+  return closed;
 }
 
 /** Addresses cross as numbers, which costs least: 0.24 µs a call and all its arguments. */
@@ -106,17 +125,17 @@ export class PolledSystem {
   readonly #epoll: number;
   /** By descriptor: small and dense, so a list is the quickest map. */
   readonly #polled: (Polled | undefined)[] = [];
+  readonly #marks: Uint8Array;
   openSockets = 0;
 
-  constructor() {
-    const koffi: typeof import('koffi').default = createRequire(import.meta.url)('koffi');
-    const library = koffi.load(null);
-    this.libC = Object.fromEntries(
-      prototypes.map((prototype) => [/(\w+)\(/.exec(prototype)![1]!, library.func(prototype)]),
-    ) as unknown as LibC;
+  constructor(marks: Uint8Array = new Uint8Array(0)) {
+    const { koffi, libC } = loadLibC();
+    this.libC = libC;
+    this.#marks = marks;
     this.#errno = () => koffi.errno();
     this.address = Number(koffi.address(this.memory));
     this.#epoll = this.checked(this.libC.epoll_create1(EPOLL_CLOEXEC), 'epoll_create1');
+    marks[this.#epoll] = 1;
   }
 
   /** Tells each descriptor what has come for it. */
@@ -142,6 +161,7 @@ export class PolledSystem {
   watch(fd: number, polled: Polled, events: number): void {
     this.#control(EPOLL_CTL_ADD, fd, events);
     this.#polled[fd] = polled;
+    this.#marks[fd] = 1;
     this.openSockets++;
   }
 
@@ -152,6 +172,8 @@ export class PolledSystem {
   /** Of one that is watched. */
   close(fd: number): void {
     this.#polled[fd] = undefined;
+    // Before it is closed: then the number may be another thread's.
+    this.#marks[fd] = 0;
     this.openSockets--;
     this.libC.close(fd);
   }
@@ -221,6 +243,13 @@ export class PolledSystem {
     const event = this.address + layout.from;
     this.checked(this.libC.epoll_ctl(this.#epoll, operation, fd, event), 'epoll_ctl');
   }
+}
+
+function loadLibC(): { readonly koffi: typeof import('koffi').default; readonly libC: LibC } {
+  const koffi: typeof import('koffi').default = createRequire(import.meta.url)('koffi');
+  const library = koffi.load(null);
+  const calls = prototypes.map((prototype) => [/(\w+)\(/.exec(prototype)![1]!, library.func(prototype)]);
+  return { koffi, libC: Object.fromEntries(calls) as unknown as LibC };
 }
 
 function codeOf(errno: number): string {

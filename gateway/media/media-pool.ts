@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../log.ts';
+import { closeDescriptors, createDescriptorMarks } from '../polled-system.ts';
 import type { MediaSettings } from './media-core.ts';
 import type {
   EndpointId,
@@ -9,7 +10,7 @@ import type {
   StreamCounters,
   WorkerCounters,
 } from './media-messages.ts';
-import type { FromWorker, ToWorker } from './media-worker.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './media-worker.ts';
 import { PoolGroups } from './pool-groups.ts';
 import { portShare } from './rtp-ports.ts';
 import { postMedia } from './unit-messages.ts';
@@ -128,8 +129,9 @@ class ThreadPool implements MediaPool {
 
   #startWorker(worker: number): Promise<void> {
     const startedMs = performance.now();
+    const descriptors = createDescriptorMarks();
     const thread = new Worker(workerUrl(), {
-      workerData: this.#settings[worker],
+      workerData: { settings: this.#settings[worker]!, descriptors } satisfies WorkerStart,
       name: `media-${worker}`,
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     });
@@ -139,6 +141,8 @@ class ThreadPool implements MediaPool {
       this.#workers[worker] = undefined;
       this.#groups.lose(worker);
       if (this.#closing) return;
+      // Else its servers never hear that their calls are over, and its ports stay taken.
+      closeDescriptors(descriptors);
       const delayMs = performance.now() - startedMs < restartDelayMs ? restartDelayMs : 0;
       setTimeout(() => {
         if (!this.#closing) this.#startWorker(worker).catch(() => {});

@@ -12,6 +12,11 @@ import { warmUp } from './warm-up.ts';
 
 /** What the pool says to a worker thread, and the thread to the pool. */
 export type ToWorker = MediaCommand | { readonly type: 'stop' };
+export interface WorkerStart {
+  readonly settings: MediaSettings;
+  /** What it has open, for when it dies (`createDescriptorMarks`). */
+  readonly descriptors: Uint8Array;
+}
 export type FromWorker =
   | MediaEvent
   | { readonly type: 'started' }
@@ -23,11 +28,11 @@ const warmUpMsDefault = 150;
 /** Streams get so long to close when the pool stops. */
 const stopLimitMs = 1000;
 
-if (parentPort !== null) run(parentPort, workerData as MediaSettings);
+if (parentPort !== null) run(parentPort, workerData as WorkerStart);
 
-function run(port: NonNullable<typeof parentPort>, settings: MediaSettings): void {
+function run(port: NonNullable<typeof parentPort>, { settings, descriptors }: WorkerStart): void {
   const say = (message: FromWorker) => postMedia(port, message);
-  const polled = settings.accelerator === 'auto' ? openPolledSystem() : undefined;
+  const polled = settings.accelerator === 'auto' ? openPolledSystem(descriptors) : undefined;
   const core = createMediaCore({
     network: polled === undefined ? systemNetwork : polledNetwork(polled, systemNetwork),
     clock: systemClock,

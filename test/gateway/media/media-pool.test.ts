@@ -24,13 +24,14 @@ async function startPool(workers: number, accelerator: 'auto' | 'off' = 'auto'):
   return pool;
 }
 
-async function echoServer(): Promise<string> {
+async function echoServer(closed: () => void = () => {}): Promise<string> {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   closers.push(() => {
     for (const client of server.clients) client.terminate();
     server.close();
   });
   server.on('connection', (socket) => {
+    socket.on('close', closed);
     socket.on('message', (data, isBinary) => {
       socket.send(isBinary ? data : '{"command":"answer"}');
     });
@@ -130,34 +131,39 @@ describe('a pool of worker threads', () => {
     expect(calls.flatMap((call) => call.all('rtpClosed'))).toEqual([]);
   });
 
-  it('tells the calls of a worker that died, and replaces it', async () => {
-    const threads: Worker[] = [];
-    const remember = (thread: Worker) => threads.push(thread);
-    process.on('worker', remember);
-    closers.push(() => process.off('worker', remember));
-    const pool = await startPool(1);
-    const url = await echoServer();
-    const call = new MediaCall(pool, 'call');
-    call.openRtp();
-    call.openStream({ url });
-    await until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
-    await threads.at(-1)!.terminate();
-    await until(() => call.event('rtpFailed') !== undefined && call.event('streamClosed') !== undefined);
-    expect(call.event('rtpFailed')?.code).toBe('WORKERDIED');
-    expect(call.event('streamClosed')?.end).toEqual({ cause: 'local' });
-    call.group.release();
+  it.each(['auto', 'off'] as const)(
+    'tells the calls of a worker that died, and replaces it (%s)',
+    async (accelerator) => {
+      const threads: Worker[] = [];
+      const remember = (thread: Worker) => threads.push(thread);
+      process.on('worker', remember);
+      closers.push(() => process.off('worker', remember));
+      const pool = await startPool(1, accelerator);
+      let closed = 0;
+      const url = await echoServer(() => closed++);
+      const call = new MediaCall(pool, 'call');
+      call.openRtp();
+      call.openStream({ url });
+      await until(() => call.event('rtpOpened') !== undefined && call.event('streamReplied') !== undefined);
+      await threads.at(-1)!.terminate();
+      await until(() => call.event('rtpFailed') !== undefined && call.event('streamClosed') !== undefined);
+      expect(call.event('rtpFailed')?.code).toBe('WORKERDIED');
+      expect(call.event('streamClosed')?.end).toEqual({ cause: 'local' });
+      call.group.release();
+      await until(() => closed === 1);
 
-    const early = new MediaCall(pool, 'early');
-    early.openRtp();
-    await until(() => early.event('rtpFailed') !== undefined || early.event('rtpOpened') !== undefined);
-    expect((await pool.report()).workers).toHaveLength(1);
-    let later = new MediaCall(pool, 'later0');
-    for (let attempt = 1; later.event('rtpOpened') === undefined; attempt++) {
-      later = new MediaCall(pool, `later${attempt}`);
-      later.openRtp();
-      await until(() => later.events.length > 0);
-      if (later.event('rtpOpened') === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    expect((await pool.report()).workers[0]?.endpoints).toBeGreaterThanOrEqual(1);
-  });
+      const early = new MediaCall(pool, 'early');
+      early.openRtp();
+      await until(() => early.event('rtpFailed') !== undefined || early.event('rtpOpened') !== undefined);
+      expect((await pool.report()).workers).toHaveLength(1);
+      let later = new MediaCall(pool, 'later0');
+      for (let attempt = 1; later.event('rtpOpened') === undefined; attempt++) {
+        later = new MediaCall(pool, `later${attempt}`);
+        later.openRtp();
+        await until(() => later.events.length > 0);
+        if (later.event('rtpOpened') === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect((await pool.report()).workers[0]?.endpoints).toBeGreaterThanOrEqual(1);
+    },
+  );
 });
