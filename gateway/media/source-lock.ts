@@ -22,8 +22,10 @@ const learnMs = 30;
 /** What is missing between two packets of one sender at its start. */
 const gapMax = 10;
 const candidatesMax = 16;
-/** One with less right than another that was seen is believed after so many. */
-const packetsToOvercome = 16;
+/** One at a host that the peer has not been seen at, or with less right than another: the peer may be about to talk. */
+const packetsToLearnStrange = 16;
+/** No phone sends more often: what comes faster has not been spoken. */
+const packetMsMin = 10;
 /** For so many packets of a learned source one that has more right to it may still take its place: 3 s at 20 ms. */
 const packetsToSettle = 150;
 
@@ -102,14 +104,20 @@ export class SourceLock {
     const candidate = this.#meet(address, port, rank, sequence, nowMs);
     if (candidate === undefined) return false;
     const likeliest = this.#likeliest;
-    const enough = candidate.rank < likeliest!.rank ? packetsToOvercome : packetsToLearn;
-    if (candidate.inOrder >= enough && nowMs - candidate.firstMs >= learnMs) {
+    if (this.#isProven(candidate, likeliest!, nowMs)) {
       this.#lock(address, port, rank);
       this.#unsettled = packetsToSettle;
       return true;
     }
     // Its first words are not lost, and no more than these are heard of one who is not the peer.
     return !this.#locked && candidate.packets <= packetsToLearn && candidate === likeliest;
+  }
+
+  #isProven({ rank, inOrder, packets, firstMs }: Candidate, likeliest: Candidate, nowMs: number): boolean {
+    const strange = (rank === 0 && this.#signaling !== '') || rank < likeliest.rank;
+    if (inOrder < (strange ? packetsToLearnStrange : packetsToLearn)) return false;
+    const elapsedMs = nowMs - firstMs;
+    return elapsedMs >= learnMs && (packets - packetsToLearn) * packetMsMin <= elapsedMs;
   }
 
   #lock(address: string, port: number, rank: Rank): void {
