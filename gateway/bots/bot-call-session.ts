@@ -1,5 +1,5 @@
 import { createResampler, type Resampler } from '../../codecs/resampler.ts';
-import type { CommandMessage, EventMessage, EventName } from '../../protocol/stream/message-schemas.ts';
+import type { CommandMessage, CommandName, EventMessage } from '../../protocol/stream/message-schemas.ts';
 import { extensionOf, markNameLengthMax } from '../../protocol/stream/messages.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { BotCall, BotCallState, ClearReport, MarkReport } from './bot-call.ts';
@@ -9,16 +9,19 @@ import {
   type BotCallListener,
   BotCallListeners,
 } from './bot-call-events.ts';
-import { type BotCallInfo, parseObject } from './bot-connect.ts';
+import type { BotCallInfo } from './bot-connect.ts';
 import { BotError } from './bot-error.ts';
 import { CallReports } from './call-reports.ts';
+import type { BotDialect } from './dialects/bot-dialect.ts';
 import { DigitReader, type DigitWish } from './digit-reader.ts';
-import { OutgoingAudio, type PlayableAudio } from './outgoing-audio.ts';
+import { type HeardSoFar, OutgoingAudio, type PlayableAudio } from './outgoing-audio.ts';
 import { SampleJoiner } from './sample-joiner.ts';
 
 /** The connection under a call. */
 export interface BotConnection {
-  sendText(text: string): void;
+  /** What the gateway at its other end speaks. */
+  readonly dialect: Pick<BotDialect, 'name' | 'lacks'>;
+  sendCommand(message: CommandMessage): void;
   /** The bytes are its to keep. */
   sendAudio(pcm: Uint8Array): void;
   /** More audio can be sent without piling up in memory. */
@@ -89,7 +92,7 @@ export class BotCallSession implements BotCall {
       sendMark: (name) => this.#sendMark(name),
       failed,
     });
-    this.#reports = new CallReports(clock, () => this.#audio);
+    this.#reports = new CallReports(clock, () => this.#audio.heardSoFar);
   }
 
   get callId(): string {
@@ -122,6 +125,10 @@ export class BotCallSession implements BotCall {
 
   get bufferedMs(): number {
     return this.#audio.bufferedMs;
+  }
+
+  get heardSoFar(): HeardSoFar {
+    return this.#audio.heardSoFar;
   }
 
   on<Name extends BotCallEventName>(name: Name, listener: BotCallListener<Name>): this {
@@ -195,23 +202,25 @@ export class BotCallSession implements BotCall {
   clear(): Promise<ClearReport> {
     const { playedMs } = this;
     if (this.#isOver('clear')) return Promise.resolve({ playedMs, droppedMs: 0, exact: false });
-    const { marks, unsentMs, unheardMs } = this.#audio.clear();
-    this.#reports.clearMarks(marks, playedMs);
+    const { lacks } = this.#options.connection.dialect;
+    const sentToo = !lacks.has('clear');
+    const { marks, unsentMs, unheardMs } = this.#audio.clear({ sentToo });
+    this.#reports.clearMarks(marks, { playedMs, timedToo: sentToo });
     this.#send({ command: 'clear' });
     const estimate = { playedMs, droppedMs: unheardMs + unsentMs, exact: false };
-    return this.#extensions.includes(extensionOf.cleared)
+    return this.#extensions.includes(extensionOf.cleared) && !lacks.has('cleared')
       ? this.#reports.cleared(unsentMs, estimate)
       : Promise.resolve(estimate);
   }
 
   pause(): void {
-    if (this.#isOver('pause', 'control')) return;
+    if (this.#isOver('pause', 'control', 'pause')) return;
     this.#send({ command: 'pause' });
     this.#audio.setPaused(true);
   }
 
   continue(): void {
-    if (this.#isOver('continue', 'control')) return;
+    if (this.#isOver('continue', 'control', 'continue')) return;
     this.#send({ command: 'continue' });
     this.#audio.setPaused(false);
   }
@@ -221,7 +230,7 @@ export class BotCallSession implements BotCall {
   sendDtmf(digits: string): void {
     if (!digitsPattern.test(digits))
       throw new BotError('bad-argument', `digits are 0-9 * # A-D and w for a pause, got '${digits}'`);
-    if (!this.#isOver('sendDtmf', 'dtmf')) this.#send({ command: 'dtmf', digits });
+    if (!this.#isOver('sendDtmf', 'dtmf', 'dtmf')) this.#send({ command: 'dtmf', digits });
   }
 
   readDigits(wish: DigitWish = {}): Promise<string> {
@@ -252,19 +261,20 @@ export class BotCallSession implements BotCall {
 
   transfer(to: string, headers?: Readonly<Record<string, string>>): void {
     if (to === '') throw new BotError('bad-argument', 'transfer wants a SIP URI or a number, got nothing');
-    if (this.#isOver('transfer', 'control')) return;
+    if (this.#isOver('transfer', 'control', 'transfer')) return;
     this.#send({ command: 'transfer', to, ...(headers && { headers: { ...headers } }) });
   }
 
   status(): Promise<EventMessage<'status'>> {
-    if (this.#isOver('status', 'control')) return Promise.reject(new BotError('closed', 'the call is over'));
+    if (this.#isOver('status', 'control', 'status'))
+      return Promise.reject(new BotError('closed', 'the call is over'));
     const status = this.#reports.status();
     this.#send({ command: 'status' });
     return status;
   }
 
   /** Whether there is nothing to do any more. Throws where there is a mistake in the bot. */
-  #isOver(what: string, extension?: string): boolean {
+  #isOver(what: string, extension?: string, command?: CommandName): boolean {
     if (this.#state === 'closed') return true;
     if (this.#state !== 'answered')
       throw new BotError(
@@ -273,6 +283,12 @@ export class BotCallSession implements BotCall {
       );
     if (extension !== undefined && !this.#extensions.includes(extension))
       throw new BotError('not-offered', this.#whyNot(what, extension));
+    const { dialect } = this.#options.connection;
+    if (command !== undefined && dialect.lacks.has(command))
+      throw new BotError(
+        'not-offered',
+        `${what} wants the command '${command}', which dialect ${dialect.name} does not have`,
+      );
     return false;
   }
 
@@ -285,7 +301,7 @@ export class BotCallSession implements BotCall {
 
   #send(message: CommandMessage): void {
     this.#sentAtMs = this.#options.clock.nowMs();
-    this.#options.connection.sendText(JSON.stringify(message));
+    this.#options.connection.sendCommand(message);
   }
 
   /** A gateway gives up a connection on which nothing comes. */
@@ -300,7 +316,7 @@ export class BotCallSession implements BotCall {
 
   // ---- From the connection -----------------------------------------------------------------------------------
 
-  /** A binary message. */
+  /** 16-bit little-endian, cut anywhere. */
   receiveAudio(bytes: Uint8Array): void {
     if (this.#state !== 'answered' || !this.#listeners.has('audio')) return;
     const pcm = this.#heard.join(bytes);
@@ -310,16 +326,13 @@ export class BotCallSession implements BotCall {
     if (samples > 0) this.#listeners.tell('audio', room.subarray(0, samples));
   }
 
-  /** A text message after `connect`. What is unknown comes as `message` alone. */
-  receiveText(text: string): void {
-    const message = parseObject(text);
-    if (message === undefined) return;
+  /** A text message after `connect`, and what it means: nothing where it is unknown. */
+  receiveMessage(message: Readonly<Record<string, unknown>>, events: readonly EventMessage[]): void {
     this.#listeners.tell('message', message);
-    const { event } = message;
-    if (typeof event !== 'string' || !Object.hasOwn(eventNames, event)) return;
-    const known = message as unknown as EventMessage;
-    this.#heed(known);
-    this.#listeners.tell(known.event, known as never);
+    for (const known of events) {
+      this.#heed(known);
+      this.#listeners.tell(known.event, known as never);
+    }
   }
 
   #heed(message: EventMessage): void {
@@ -350,16 +363,3 @@ export class BotCallSession implements BotCall {
     this.#listeners.tell('close', end);
   }
 }
-
-const eventNames: Readonly<Record<EventName, true>> = {
-  mark: true,
-  cleared: true,
-  dtmf: true,
-  hold: true,
-  resume: true,
-  flow: true,
-  stats: true,
-  transfer: true,
-  status: true,
-  error: true,
-};

@@ -4,18 +4,22 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { sampleRatesHz } from '../../codecs/resampler.ts';
+import type { StreamDialectName } from '../../protocol/stream/messages.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { BotCall } from './bot-call.ts';
-import { BotCallSession, type BotConnection } from './bot-call-session.ts';
-import { readConnect } from './bot-connect.ts';
 import { BotError } from './bot-error.ts';
+import { type BotHost, BotLine, type BotWire } from './bot-line.ts';
 import { readConnectToken } from './connect-token.ts';
+import type { BotDialect } from './dialects/bot-dialect.ts';
+import { botDialects } from './dialects/bot-dialects.ts';
+import { TcpBotServer } from './tcp-bot-server.ts';
 
 /** The customer's side of the stream protocol, for bots in JavaScript and TypeScript: `callwire/bot`. */
 
 export { VoiceActivity, type VoiceActivityOptions } from '../../codecs/vad.ts';
 export { buildWav } from '../../codecs/wav.ts';
 export type { EventMessage } from '../../protocol/stream/message-schemas.ts';
+export type { StreamDialectName } from '../../protocol/stream/messages.ts';
 export { convertRate } from '../phone/rate-conversion.ts';
 export { loadWav, type Recording } from '../phone/wav-file.ts';
 export type { BotCall, BotCallState, ClearReport, MarkReport } from './bot-call.ts';
@@ -40,7 +44,11 @@ export interface BotServerOptions {
   /** Hz, one of 8000, 16000, 24000, 44100, 48000, 96000: what the bot hears and plays, converted where the stream has
    *  another. Default: the stream's own. */
   readonly sampleRate?: number;
-  /** Hz, where `connect` names none. Default 8000. */
+  /** What the gateways speak (`streamingOptions.dialect` of the call's action). Default `sinch`, which alone has all of
+   *  a `BotCall`: what another lacks throws `not-offered`, as where a gateway offers no extensions. `audiosocket` is a
+   *  TCP server: it has neither `server` nor `path`, `accept`, `secret`. */
+  readonly dialect?: StreamDialectName;
+  /** Hz, where the gateway names none (`audiosocket` never does). Default 8000. */
   readonly sampleRateAssumed?: number;
   /** Asked for by `answer` where the gateway offers them. Default: all. */
   readonly extensions?: 'all' | readonly string[];
@@ -68,7 +76,6 @@ export interface BotServer {
   close(): Promise<void>;
 }
 
-const handshakeTimeoutMs = 10_000;
 const pingIntervalMs = 20_000;
 const closeTimeoutMs = 1_000;
 const messageBytesMax = 1 << 20;
@@ -78,26 +85,51 @@ const bufferedBytesMax = 192_000;
 /** Resolves when it listens; rejects with the system's error where it cannot, with a `BotError` for bad options. */
 export async function createBotServer(options: BotServerOptions): Promise<BotServer> {
   checkOptions(options);
+  const dialect = botDialects[options.dialect ?? 'sinch'];
+  const { onError = printError } = options;
+  const host: BotHost = { ...options, calls: new Set(), report: onError };
+  if (dialect.transport === 'tcp') {
+    const keepAliveMs = pingIntervalMs;
+    const bots = new TcpBotServer({ dialect, host, bufferedBytesMax, closeTimeoutMs, keepAliveMs });
+    await bots.listen(options.port ?? 0, options.host ?? '127.0.0.1');
+    return bots;
+  }
   const server = options.server ?? createServer((_request, response) => response.writeHead(426).end());
-  const bots = new RunningBotServer(options, server);
+  const bots = new WebSocketBotServer(options, server, host, dialect);
   if (options.server === undefined) await bots.listen(options.port ?? 0, options.host ?? '127.0.0.1');
   return bots;
 }
 
-function checkOptions({ port, server, path, sampleRate, secret, onCall }: BotServerOptions): void {
+function checkOptions(options: BotServerOptions): void {
+  const { port, server, path, sampleRate, secret, onCall, dialect = 'sinch' } = options;
   const refuse = (message: string): never => {
     throw new BotError('bad-argument', message);
   };
   if (typeof onCall !== 'function') refuse(`onCall must be a function, got ${typeof onCall}`);
   if ((port === undefined) === (server === undefined)) refuse('give either port or server');
+  if (!Object.hasOwn(botDialects, dialect))
+    refuse(`dialect must be one of ${Object.keys(botDialects).join(', ')}, got '${dialect}'`);
+  if (botDialects[dialect].transport === 'tcp') {
+    // Each would have to look at an upgrade, which does not come.
+    const found = (['server', 'path', 'accept', 'secret'] as const).find(
+      (name) => options[name] !== undefined,
+    );
+    if (found !== undefined)
+      refuse(`${found} makes no sense with dialect ${dialect}, which has no HTTP; leave it out`);
+  }
   if (secret !== undefined && secret.length === 0) refuse('secret is empty, expected text or bytes');
   if (path !== undefined && !path.startsWith('/')) refuse(`path must begin with /, got '${path}'`);
   if (sampleRate !== undefined && !sampleRatesHz.some((known) => known === sampleRate))
     refuse(`sampleRate must be one of ${sampleRatesHz.join(', ')}, got ${sampleRate}`);
 }
 
-class RunningBotServer implements BotServer {
-  readonly calls = new Set<BotCall>();
+function printError(error: unknown, call: BotCall | undefined): void {
+  console.error(call === undefined ? 'bot:' : `bot, call ${call.callId}:`, error);
+}
+
+class WebSocketBotServer implements BotServer {
+  readonly host: BotHost;
+  readonly dialect: BotDialect;
   readonly #options: BotServerOptions;
   readonly #server: Server | TlsServer;
   readonly #secret: Uint8Array | undefined;
@@ -109,8 +141,10 @@ class RunningBotServer implements BotServer {
   readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     this.#upgraded(request, socket, head);
 
-  constructor(options: BotServerOptions, server: Server | TlsServer) {
+  constructor(options: BotServerOptions, server: Server | TlsServer, host: BotHost, dialect: BotDialect) {
     this.#options = options;
+    this.host = host;
+    this.dialect = dialect;
     this.#server = server;
     this.#secret = options.secret === undefined ? undefined : Buffer.from(options.secret);
     server.on('upgrade', this.#upgrade);
@@ -124,7 +158,7 @@ class RunningBotServer implements BotServer {
         resolve();
       });
     });
-    this.#server.on('error', (error) => this.#report(error, undefined));
+    this.#server.on('error', (error) => this.host.report(error, undefined));
   }
 
   get url(): string {
@@ -132,6 +166,10 @@ class RunningBotServer implements BotServer {
     const host = address.includes(':') ? `[${address}]` : address;
     const scheme = 'setSecureContext' in this.#server ? 'wss' : 'ws';
     return `${scheme}://${host}:${port}${this.#options.path ?? '/'}`;
+  }
+
+  get calls(): ReadonlySet<BotCall> {
+    return this.host.calls;
   }
 
   get port(): number {
@@ -183,103 +221,35 @@ class RunningBotServer implements BotServer {
     try {
       return accept === undefined || accept(request);
     } catch (error) {
-      this.#report(error, undefined);
+      this.host.report(error, undefined);
       return false;
     }
   }
 
-  /** `callIdSigned` is the only call that may come on this connection, where connects are signed. */
   #connected(socket: WebSocket, callIdSigned: string | undefined): void {
-    const { clock = systemClock } = this.#options;
-    let call: BotCallSession | undefined;
-    let begun = false;
-    // For `connect`, and where the bot refused for the gateway to close.
-    const limit = clock.after(handshakeTimeoutMs, () => {
-      if (call === undefined || call.state === 'refused') socket.close(1002, 'handshake timeout');
-    });
-    const stopWatching = watch(socket, clock);
+    const { host, dialect } = this;
+    const line = new BotLine({ dialect, host, callIdSigned, wire: wireOf(socket) });
+    const stopWatching = watch(socket, host.clock ?? systemClock);
     socket.on('message', (data: RawData, isBinary: boolean) => {
       const bytes = data as Buffer;
-      if (isBinary) call?.receiveAudio(bytes);
-      else if (begun) call?.receiveText(bytes.toString());
-      else {
-        begun = true;
-        call = this.#begin(socket, bytes.toString(), callIdSigned);
-      }
+      if (isBinary) line.receiveBinary(bytes);
+      else line.receiveText(bytes.toString());
     });
     // A broken frame closes the socket by itself; without a listener it would end the process.
     socket.on('error', () => {});
     socket.on('close', (code, reason) => {
-      limit.cancel();
       stopWatching();
-      if (call === undefined) return;
-      this.calls.delete(call);
-      call.end({ code, reason: reason.toString() });
+      line.end({ code, reason: reason.toString() });
     });
   }
-
-  #begin(socket: WebSocket, text: string, callIdSigned: string | undefined): BotCallSession | undefined {
-    const { onCall, sampleRateAssumed = 8_000, clock = systemClock } = this.#options;
-    const { sampleRate, extensions = 'all', playAheadMs = 2_000, heartbeatMs = 15_000 } = this.#options;
-    let call: BotCallSession;
-    try {
-      const info = readConnect(text, sampleRateAssumed);
-      if (callIdSigned !== undefined && info.callId !== callIdSigned)
-        throw new BotError(
-          'bad-message',
-          `the token is of call ${callIdSigned}, the connect of ${info.callId}`,
-        );
-      const failed = (error: unknown): void => {
-        this.#report(error, call);
-        if (call.state === 'ringing') call.reject();
-        else connection.close(1011, 'ERROR');
-      };
-      const connection = connectionOf(socket);
-      call = new BotCallSession({
-        info,
-        connection,
-        clock,
-        sampleRate,
-        extensions,
-        playAheadMs,
-        heartbeatMs,
-        failed,
-      });
-      this.calls.add(call);
-      callGuarded(() => onCall(call), failed);
-      return call;
-    } catch (error) {
-      this.#report(error, undefined);
-      socket.close(1002, 'expected connect');
-      return undefined;
-    }
-  }
-
-  #report(error: unknown, call: BotCall | undefined): void {
-    const { onError } = this.#options;
-    if (onError !== undefined) onError(error, call);
-    else console.error(call === undefined ? 'bot:' : `bot, call ${call.callId}:`, error);
-  }
 }
 
-function callGuarded(run: () => unknown, failed: (error: unknown) => void): void {
-  try {
-    Promise.resolve(run()).catch(failed);
-  } catch (error) {
-    failed(error);
-  }
-}
-
-function connectionOf(socket: WebSocket): BotConnection {
-  const isOpen = () => socket.readyState === socket.OPEN;
+function wireOf(socket: WebSocket): BotWire {
   // Without a callback a failed write would be thrown.
   const ignore = () => {};
   return {
-    sendText: (text) => {
-      if (isOpen()) socket.send(text, ignore);
-    },
-    sendAudio: (pcm) => {
-      if (isOpen()) socket.send(pcm, ignore);
+    send: (message) => {
+      if (socket.readyState === socket.OPEN) socket.send(message, ignore);
     },
     hasRoom: () => socket.bufferedAmount < bufferedBytesMax,
     close: (code, reason) => socket.close(code, reason),

@@ -1,3 +1,4 @@
+import type { StreamDialectName } from '../../protocol/stream/messages.ts';
 import type { Clock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { parseHttpListener } from '../listen-address.ts';
@@ -13,6 +14,8 @@ export interface BotOptions {
   readonly listen?: string;
   /** What it says to `connect`. */
   readonly reply?: 'answer' | 'busy' | 'reject';
+  /** What its gateways speak. Default `sinch`. */
+  readonly dialect?: StreamDialectName;
   /** Rate to assume where `connect` names none. */
   readonly sampleRateHz?: number;
   /** `play`: the WAV to play; `record`: the WAV to write. The second call in a row writes `name-2.wav`. */
@@ -54,7 +57,7 @@ const playAheadMs = 100;
 
 /** Rejects with the system's error if it cannot listen, and with the WAV's if `file` cannot be read. */
 export async function startBot(options: BotOptions): Promise<Bot> {
-  const { reply = 'answer', report, clock, sampleRateHz } = options;
+  const { reply = 'answer', report, clock, sampleRateHz, dialect } = options;
   const listen = parseHttpListener(options.listen ?? '127.0.0.1:0');
   if (listen === undefined)
     throw new RangeError(`listen is '${options.listen}', expected ADDRESS:PORT such as 127.0.0.1:9000`);
@@ -67,6 +70,7 @@ export async function startBot(options: BotOptions): Promise<Bot> {
     playAheadMs,
     ...(sampleRateHz !== undefined && { sampleRateAssumed: sampleRateHz }),
     ...(clock && { clock }),
+    ...(dialect && { dialect }),
     onCall: (call) => {
       const info = callInfo(call);
       report?.({ type: 'called', call: info, reply });

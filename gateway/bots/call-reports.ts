@@ -2,11 +2,7 @@ import type { EventMessage } from '../../protocol/stream/message-schemas.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { ClearReport, MarkReport } from './bot-call.ts';
 import { BotError } from './bot-error.ts';
-
-interface HeardSoFar {
-  readonly playedMs: number;
-  readonly bufferedMs: number;
-}
+import type { HeardSoFar } from './outgoing-audio.ts';
 
 interface WaitingMark {
   readonly name: string;
@@ -66,14 +62,17 @@ export class CallReports {
     if (mark !== undefined) this.#settleMark(mark, { status, playedMs, exact: true });
   }
 
-  /** Those of `names`, which the gateway never heard of, and all that are told by the clock. */
-  clearMarks(names: readonly string[], playedMs: number): void {
+  /** Those of `names`, which the gateway never heard of, and with `timedToo` all that are told by the clock. */
+  clearMarks(
+    names: readonly string[],
+    { playedMs, timedToo }: { readonly playedMs: number; readonly timedToo: boolean },
+  ): void {
     // Of one name the unsent are the latest.
     const unsent = [...names];
     for (const mark of [...this.#marks].reverse()) {
       const at = unsent.indexOf(mark.name);
       if (at >= 0 && mark.timer === undefined) unsent.splice(at, 1);
-      else if (mark.timer === undefined) continue;
+      else if (mark.timer === undefined || !timedToo) continue;
       this.#settleMark(mark, { status: 'cleared', playedMs, exact: false });
     }
   }

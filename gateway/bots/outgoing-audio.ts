@@ -26,6 +26,13 @@ export interface OutgoingAudioOptions {
   readonly failed: (error: unknown) => void;
 }
 
+/** How the audio of a call stands, by the clock. */
+export interface HeardSoFar {
+  readonly playedMs: number;
+  /** At the gateway. */
+  readonly bufferedMs: number;
+}
+
 type Item = PlayItem | { readonly type: 'mark'; readonly name: string };
 
 interface PlayItem {
@@ -82,8 +89,12 @@ export class OutgoingAudio {
   }
 
   /** Drops what is not sent yet. Gives the names of dropped marks, how much audio was dropped here, and how much of
-   *  what was sent is dropped by the gateway, by the clock. */
-  clear(): { readonly marks: readonly string[]; readonly unsentMs: number; readonly unheardMs: number } {
+   *  what was sent is dropped by the gateway, by the clock: nothing without `sentToo`, where it goes on playing. */
+  clear({ sentToo = true } = {}): {
+    readonly marks: readonly string[];
+    readonly unsentMs: number;
+    readonly unheardMs: number;
+  } {
     const dropped = this.#queue.splice(0);
     let unsentSamples = 0;
     for (const item of dropped) {
@@ -97,7 +108,7 @@ export class OutgoingAudio {
     return {
       marks: dropped.flatMap((item) => (item.type === 'mark' ? [item.name] : [])),
       unsentMs: (unsentSamples * 1000) / this.#options.sampleRateHz,
-      unheardMs: this.#estimate.cleared(this.#nowMs),
+      unheardMs: sentToo ? this.#estimate.cleared(this.#nowMs) : 0,
     };
   }
 
@@ -129,6 +140,12 @@ export class OutgoingAudio {
   /** At the gateway. */
   get bufferedMs(): number {
     return this.#estimate.bufferedMs(this.#nowMs);
+  }
+
+  /** Both at one moment: their sum is what was sent and not dropped. */
+  get heardSoFar(): HeardSoFar {
+    const nowMs = this.#nowMs;
+    return { playedMs: this.#estimate.playedMs(nowMs), bufferedMs: this.#estimate.bufferedMs(nowMs) };
   }
 
   get paused(): boolean {

@@ -1,3 +1,4 @@
+import type { StreamDialectName } from '../../protocol/stream/messages.ts';
 import { type BotEvent, startBot } from '../bots/bot.ts';
 import type { BotKind } from '../bots/bot-kinds.ts';
 import type { CommandIo } from './command-io.ts';
@@ -10,6 +11,7 @@ export interface BotFlags {
   readonly file?: string;
   readonly toneHz?: number;
   readonly reply: 'answer' | 'busy' | 'reject';
+  readonly dialect: StreamDialectName;
   readonly json?: true;
 }
 
@@ -23,6 +25,7 @@ export async function runBot(kind: BotKind, flags: BotFlags, { out }: CommandIo)
     kind,
     listen: flags.listen,
     reply: flags.reply,
+    dialect: flags.dialect,
     ...(flags.sampleRate === undefined ? {} : { sampleRateHz: flags.sampleRate }),
     ...(flags.file === undefined ? {} : { file: flags.file }),
     ...(flags.toneHz === undefined ? {} : { toneHz: flags.toneHz }),

@@ -1,4 +1,5 @@
 import { Argument, type Command, Option } from 'commander';
+import { streamDialectNames } from '../../protocol/stream/messages.ts';
 import { type BotKind, botKinds } from '../bots/bot-kinds.ts';
 import type { BotFlags } from './bot.ts';
 import type { CallFlags } from './call.ts';
@@ -101,7 +102,8 @@ const addBot: AddCommand = (program, io, exit) => {
     .summary('run a sample stream server')
     .description(
       'Runs a sample stream server: echo says back what it hears, tone sends 1 kHz, play plays a WAV and hangs up, ' +
-        'record writes what it hears to a WAV.',
+        'record writes what it hears to a WAV. With --dialect it is one of those that other platforms talk to; only with ' +
+        'sinch can it refuse a call before the phone was answered (--reply), with others it hangs up.',
     )
     .addArgument(new Argument('<kind>', 'what it does with a call').choices([...botKinds]))
     .option(
@@ -111,7 +113,11 @@ const addBot: AddCommand = (program, io, exit) => {
       '127.0.0.1:9000',
     )
     .option('--file <wav>', 'play: the WAV to play; record: the WAV to write')
-    .option('--sample-rate <hz>', 'rate to assume where connect names none (default: 8000)', readSampleRate)
+    .option(
+      '--sample-rate <hz>',
+      'rate where the gateway names none, as audiosocket (default: 8000)',
+      readSampleRate,
+    )
     .option('--tone-hz <hz>', 'tone: its frequency (default: 1000)', readPositiveNumber)
     .addOption(
       new Option('--reply <reply>', 'what it says to a call')
@@ -119,12 +125,15 @@ const addBot: AddCommand = (program, io, exit) => {
         .default('answer'),
     )
     .addOption(
-      new Option('--dialect <dialect>', 'stream protocol it speaks').choices(['sinch']).default('sinch'),
+      new Option('--dialect <dialect>', "what its gateways speak: the action's streamingOptions.dialect")
+        .choices([...streamDialectNames])
+        .default('sinch'),
     )
     .option('--json', 'print each event as a line of JSON')
     .addHelpText(
       'after',
-      "\nExample:\n  callwire bot record --file heard.wav\n  callwire serve --route '*=ws://127.0.0.1:9000/'",
+      "\nExample:\n  callwire bot record --file heard.wav\n  callwire serve --route '*=ws://127.0.0.1:9000/'\n" +
+        '  callwire bot echo --dialect twilio\n  callwire bot tone --dialect audiosocket --listen 127.0.0.1:9092',
     )
     .action(async (kind: BotKind, flags: BotFlags) => {
       const { runBot } = await import('./bot.ts');
