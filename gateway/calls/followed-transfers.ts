@@ -37,7 +37,7 @@ export class FollowedTransfers {
     const tone = new AbortController();
     let settled = false;
     const phone: OutboundPhone = new OutboundPhone(call, {
-      wanted: { kind: 'sip', uri: target },
+      wanted: { kind: 'sip', uri: target, asWritten: replaces !== undefined },
       cli: call.party.from,
       callHeaders: [],
       ringLimitMs,

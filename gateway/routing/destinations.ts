@@ -11,7 +11,13 @@ import type { OutboundDestination } from './outbound-guard.ts';
 
 /** Who is to be called. */
 export type Wanted =
-  | { readonly kind: 'sip'; readonly uri: string; readonly transport?: 'udp' | 'tcp' | 'tls' | undefined }
+  | {
+      readonly kind: 'sip';
+      readonly uri: string;
+      readonly transport?: 'udp' | 'tcp' | 'tls' | undefined;
+      /** It names a dialog there: that address and no other, also where it is ours. */
+      readonly asWritten?: boolean;
+    }
   /** `trunk`: by name; the first where none is named. */
   | { readonly kind: 'number'; readonly number: string; readonly trunk?: string | undefined }
   /** A phone that registered with us. */
@@ -68,9 +74,13 @@ export class Destinations {
     }
   }
 
-  #address({ uri, transport }: Extract<Wanted, { kind: 'sip' }>, caller: CallerId): FoundDestination {
+  #address(
+    { uri, transport, asWritten = false }: Extract<Wanted, { kind: 'sip' }>,
+    caller: CallerId,
+  ): FoundDestination {
     const parsed = parseUri(uri);
-    if (parsed.user !== undefined && this.#isOurs(parsed.host)) {
+    const ours = this.#isOurs(parsed.host) && !parsed.parameters.has('maddr');
+    if (parsed.user !== undefined && ours && !asWritten) {
       const registered = this.#user(parsed.user, caller);
       if (registered.found) return registered;
     }
@@ -81,13 +91,16 @@ export class Destinations {
       placement: { target, ...this.#caller(caller, this.#ourHost(parsed.host)) },
       host: parsed.host,
       to: { type: 'sip', endpoint: uri.replace(/^sips?:/i, '') },
-      guarded: {
-        kind: 'sip',
-        user: parsed.user,
-        // Where it really goes, RFC 3263 §4.
-        host: parsed.parameters.get('maddr')?.replace(/^\[|\]$/g, '') ?? parsed.host,
-        port: parsed.port,
-      },
+      guarded:
+        ours && asWritten
+          ? { kind: 'user' }
+          : {
+              kind: 'sip',
+              user: parsed.user,
+              // Where it really goes, RFC 3263 §4.
+              host: parsed.parameters.get('maddr')?.replace(/^\[|\]$/g, '') ?? parsed.host,
+              port: parsed.port,
+            },
     };
   }
 

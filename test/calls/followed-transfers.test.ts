@@ -114,6 +114,27 @@ describe('a phone asks for a transfer, and the gateway follows it', () => {
     expect(carol.agent.ends[0]).toMatchObject({ cause: 'cancel' });
   });
 
+  it('to somebody it talks to already: the two that it spoke with are joined, and it is out of both', async () => {
+    const { alice, bob, carol } = await talking();
+    const { world, callbacks } = control;
+    callbacks.ice = () => ({ action: { name: 'connectSip', destination: { endpoint: carol.uri() } } });
+    const second = await caller(control, 6);
+    await second.call();
+    await world.clock.advance(1_000);
+    const outcome = await outcomeOf(
+      alice.session.refer(world.target, { replaces: second.session.replacesValue! }),
+    );
+    expect(outcome).toMatchObject({ outcome: 'succeeded' });
+    await world.clock.until(() => alice.agent.ends.length === 1 && second.agent.ends.length === 1, 10_000);
+    alice.rtp.stop();
+    await world.clock.advance(2_000);
+    expect(toneShare(last(bob.rtp.heardPcm), 900)).toBeGreaterThan(0.9);
+    expect(toneShare(last(carol.rtp.heardPcm), 700)).toBeGreaterThan(0.9);
+    carol.hangUp();
+    await world.clock.until(() => bob.ended, 10_000);
+    expect(callbacks.dice).toHaveLength(2);
+  });
+
   it('where the route does not let it, it is declined', async () => {
     const { alice, carol } = await talking(false);
     const outcome = await outcomeOf(alice.session.refer(carol.uri('carol')));
