@@ -8,6 +8,18 @@ import { fileURLToPath } from 'node:url';
 const READY_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 15_000;
 const LOG_BYTES_MAX = 65_536;
+const CALLBACK_TIMEOUT_MS = 5000;
+const CALLBACK_MARGIN_MS = 3000;
+
+/** An application that the gateway asks about every call. */
+export interface AskedApplication {
+  readonly key: string;
+  /** base64. */
+  readonly secret: string;
+  readonly callbackUrl: string;
+  /** How long it takes to answer. */
+  readonly delayMs: number;
+}
 
 export interface GatewaySettings {
   /** Where every call's stream goes to. */
@@ -16,6 +28,8 @@ export interface GatewaySettings {
   /** undefined leaves the gateway's own default. */
   readonly workers: number | undefined;
   readonly calls: number;
+  /** undefined: a route sends every call to `streamUrl`. */
+  readonly application?: AskedApplication | undefined;
   /** PEM of a certificate that the gateway is to trust. */
   readonly trusted: string | undefined;
 }
@@ -89,22 +103,35 @@ export class GatewayProcess {
 }
 
 function configuration(settings: GatewaySettings): object {
+  const { application } = settings;
   return {
     sip: { listen: ['udp:127.0.0.1:0'], maxCalls: Math.max(2000, settings.calls * 2) },
     rtp: { address: '127.0.0.1' },
     http: { listen: '127.0.0.1:0' },
     ...(settings.workers === undefined ? {} : { media: { workers: settings.workers } }),
     log: { level: 'warn' },
-    routes: [
-      {
-        to: '*',
-        action: {
-          name: 'connectStream',
-          destination: { type: 'Websocket', endpoint: settings.streamUrl },
-          streamingOptions: { sampleRate: settings.sampleRateHz },
-        },
-      },
-    ],
+    ...(application === undefined ? direct(settings) : asking(application, settings)),
+  };
+}
+
+function direct({ streamUrl, sampleRateHz }: GatewaySettings): object {
+  const action = {
+    name: 'connectStream',
+    destination: { type: 'Websocket', endpoint: streamUrl },
+    streamingOptions: { sampleRate: sampleRateHz },
+  };
+  return { routes: [{ to: '*', action }] };
+}
+
+/** All limits of callbacks are the gateway's own, but that the application may take longer than usual. */
+function asking(application: AskedApplication, { streamUrl }: GatewaySettings): object {
+  const { key, secret, callbackUrl, delayMs } = application;
+  const callbackTimeoutMs = Math.max(CALLBACK_TIMEOUT_MS, delayMs + CALLBACK_MARGIN_MS);
+  return {
+    applications: [{ key, secret, callbackUrl, callbackTimeoutMs }],
+    routes: [{ to: '*', application: key }],
+    // What an application names may not lead inside unless it is listed.
+    stream: { endpoints: { allow: [`${streamUrl}*`] } },
   };
 }
 

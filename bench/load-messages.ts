@@ -176,3 +176,42 @@ export type StreamMessage =
 
 /** `quit` reports once more and ends the thread. */
 export type StreamCommand = { readonly type: 'quit' };
+
+export interface ApplicationPlan {
+  /** From the question about a call to its answer. */
+  readonly delayMs: number;
+  readonly key: string;
+  /** base64. */
+  readonly secret: string;
+  /** What the answer connects the call to. */
+  readonly streamUrl: string;
+  readonly sampleRateHz: number;
+}
+
+/** What an application server was asked and told. */
+export interface ApplicationCounters {
+  /** ICE. */
+  asked: number;
+  /** Of these, answered whole. */
+  answered: number;
+  /** The gateway hung up before the answer. */
+  broken: number;
+  /** Not answered yet. */
+  waiting: number;
+  /** Calls with their DICE. */
+  ended: number;
+  /** DICEs of calls that had theirs. */
+  endedAgain: number;
+  /** DICEs of calls that were never asked about, and other events. */
+  unknown: number;
+  /** Requests without the signature of the application; not counted above. */
+  unsigned: number;
+}
+
+export type ApplicationMessage =
+  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'report'; readonly counters: ApplicationCounters }
+  | { readonly type: 'failed'; readonly message: string };
+
+/** `quit` reports once more and ends the thread. */
+export type ApplicationCommand = { readonly type: 'quit' };

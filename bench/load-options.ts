@@ -21,6 +21,9 @@ export interface LoadOptions {
   readonly spawn: boolean;
   /** Media workers of the spawned gateway. */
   readonly workers: number | undefined;
+  /** An application server of the harness is asked about every call and answers after so long; undefined: the
+   *  gateway's own route decides. */
+  readonly callbackDelayMs: number | undefined;
   /** HOST:PORT of stream servers for a gateway that was started otherwise. */
   readonly streamListen: string | undefined;
   readonly pid: number | undefined;
@@ -28,6 +31,7 @@ export interface LoadOptions {
   readonly html: string | undefined;
   readonly maxLossPercent: number | undefined;
   readonly maxP99Ms: number | undefined;
+  readonly maxSpacingMs: number | undefined;
   readonly maxFailedPercent: number;
 }
 
@@ -47,16 +51,20 @@ export const defaultOptions: LoadOptions = {
   seed: 1,
   spawn: false,
   workers: undefined,
+  callbackDelayMs: undefined,
   streamListen: undefined,
   pid: undefined,
   json: undefined,
   html: undefined,
   maxLossPercent: undefined,
   maxP99Ms: undefined,
+  maxSpacingMs: undefined,
   maxFailedPercent: 0,
 };
 
 export const codecNames: readonly CodecName[] = ['pcmu', 'pcma', 'g722', 'opus', 'l16'];
+/** A gateway waits a minute at most. */
+const CALLBACK_DELAY_MS_MAX = 50_000;
 const streamRatesHz = [8000, 16_000, 24_000, 44_100, 48_000, 96_000];
 
 const examples = `
@@ -69,6 +77,8 @@ Examples:
       150 short calls a second
   callwire bench --spawn --calls 300 --burst --html report.html
       every server sends two seconds of audio at once
+  callwire bench --spawn --calls 50 --churn 16.7 --callbacks 2000 --duration 60 --max-spacing 4
+      1,000 calls a minute, each decided by an application that takes two seconds; the audio must not notice
 
 Delays are of audio, from the packet or message with a marker's first sample to its first sample at the other
 end; the 20 ms that a phone needs to fill a packet come on top. Exit status: 0 all went well, 1 a call failed or
@@ -116,12 +126,14 @@ interface Flags {
   readonly seed: number;
   readonly spawn?: true;
   readonly workers?: number;
+  readonly callbacks?: number;
   readonly streamListen?: string;
   readonly pid?: number;
   readonly json?: string;
   readonly html?: string;
   readonly maxLoss?: number;
   readonly maxP99?: number;
+  readonly maxSpacing?: number;
   readonly maxFailed: number;
 }
 
@@ -172,6 +184,11 @@ function createCommand(write: (text: string) => void): Command {
     .option('--seed <n>', 'of the impairment', wholeNumber(0, 2 ** 31), defaults.seed)
     .option('--workers <n>', 'media workers of the gateway (with --spawn)', wholeNumber(1, 256))
     .option(
+      '--callbacks <ms>',
+      'an application decides about every call and takes so long to answer (with --spawn)',
+      wholeNumber(0, CALLBACK_DELAY_MS_MAX),
+    )
+    .option(
       '--stream-listen <host:port>',
       'run stream servers there for a gateway started otherwise',
       hostPort,
@@ -181,6 +198,7 @@ function createCommand(write: (text: string) => void): Command {
     .option('--html <file>', 'write the report as a page with charts')
     .option('--max-loss <percent>', 'fail where more RTP is lost, either way', zeroOrMore)
     .option('--max-p99 <ms>', 'fail where the p99 of the round trip is longer', aboveZero)
+    .option('--max-spacing <ms>', 'fail where the p99 of the spacing error is larger', aboveZero)
     .option('--max-failed <percent>', 'fail where more calls fail', zeroOrMore, defaults.maxFailedPercent)
     .addHelpText('after', examples);
 }
@@ -202,12 +220,14 @@ function toOptions(flags: Flags): LoadOptions {
     seed: flags.seed,
     spawn: flags.spawn ?? false,
     workers: flags.workers,
+    callbackDelayMs: flags.callbacks,
     streamListen: flags.streamListen,
     pid: flags.pid,
     json: flags.json,
     html: flags.html,
     maxLossPercent: flags.maxLoss,
     maxP99Ms: flags.maxP99,
+    maxSpacingMs: flags.maxSpacing,
     maxFailedPercent: flags.maxFailed,
   };
 }
@@ -223,6 +243,8 @@ function findContradiction(options: LoadOptions): string | undefined {
   if (options.pid !== undefined && spawn)
     return '--pid and --spawn exclude each other: --spawn knows its process';
   if (options.workers !== undefined && !spawn) return '--workers needs --spawn';
+  if (options.callbackDelayMs !== undefined && !spawn)
+    return '--callbacks needs --spawn: the gateway must ask the harness’s application';
   if (options.streamListen !== undefined && spawn)
     return '--stream-listen and --spawn exclude each other: --spawn starts the servers itself';
   if (options.tls && !spawn) return '--tls needs --spawn: the gateway must trust the harness’s certificate';

@@ -1,5 +1,5 @@
 import type { Distribution } from './histogram.ts';
-import type { CallCounters, PacketCounters, StreamCounters } from './load-messages.ts';
+import type { ApplicationCounters, CallCounters, PacketCounters, StreamCounters } from './load-messages.ts';
 import type { LoadOptions } from './load-options.ts';
 
 /** Everything that one run found: what `--json` writes. Times are milliseconds where not named otherwise. */
@@ -43,12 +43,39 @@ export interface LoadReport {
   };
   /** The stream servers'; undefined where they are not the harness's. */
   readonly streams: StreamCounters | undefined;
+  /** The application server's; undefined where none was asked. */
+  readonly callbacks: CallbackFigures | undefined;
   readonly gateway: GatewayUsage | undefined;
   readonly harness: HarnessUsage;
   readonly verdicts: readonly Verdict[];
   /** Why the figures may say less about the gateway than they seem to. */
   readonly doubts: readonly string[];
 }
+
+export interface CallbackFigures extends ApplicationCounters {
+  /** Questions that had no whole answer, and requests that were not signed as they should be. */
+  readonly failed: number;
+  /** Calls that were asked about and never said to be over. */
+  readonly endsMissing: number;
+}
+
+/** A thread that died before its first report told nothing. */
+export function callbackFigures(counters: ApplicationCounters | undefined): CallbackFigures {
+  const known = counters ?? noCallbacks;
+  const { asked, answered, ended, unsigned } = known;
+  return { ...known, failed: asked - answered + unsigned, endsMissing: asked - ended };
+}
+
+const noCallbacks: ApplicationCounters = {
+  asked: 0,
+  answered: 0,
+  broken: 0,
+  waiting: 0,
+  ended: 0,
+  endedAgain: 0,
+  unknown: 0,
+  unsigned: 0,
+};
 
 export interface MarkerCount {
   readonly sent: number;
@@ -132,9 +159,11 @@ export function judge(
     readonly calls: LoadReport['calls'];
     readonly packets: LoadReport['packets'];
     readonly delay: Distribution | undefined;
+    readonly spacing: Distribution;
+    readonly callbacks: CallbackFigures | undefined;
   },
 ): Verdict[] {
-  const { calls, packets, delay } = found;
+  const { calls, packets, delay, spacing, callbacks } = found;
   const failedPercent =
     calls.attempted === 0
       ? 100
@@ -172,5 +201,30 @@ export function judge(
       unit: 'ms',
       passed: delay !== undefined && delay.count > 0 && delay.p99 <= options.maxP99Ms,
     });
+  if (options.maxSpacingMs !== undefined)
+    verdicts.push({
+      name: 'spacing error p99',
+      limit: options.maxSpacingMs,
+      value: spacing.p99,
+      unit: 'ms',
+      passed: spacing.count > 0 && spacing.p99 <= options.maxSpacingMs,
+    });
+  if (callbacks !== undefined) verdicts.push(...judgeCallbacks(callbacks));
   return verdicts;
+}
+
+/** An application may miss no call, and hears of each end exactly once. */
+function judgeCallbacks({ asked, failed, endsMissing, endedAgain }: CallbackFigures): Verdict[] {
+  const none = (name: string, value: number): Verdict => ({
+    name,
+    limit: 0,
+    value,
+    unit: '',
+    passed: asked > 0 && value === 0,
+  });
+  return [
+    none('callbacks without an answer', failed),
+    none('calls without a DICE', endsMissing),
+    none('calls with more than one DICE', endedAgain),
+  ];
 }

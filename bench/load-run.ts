@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
+import { ApplicationSide } from './application-side.ts';
 import { createCertificate } from './certificate.ts';
-import { GatewayProcess } from './gateway-process.ts';
+import { type AskedApplication, GatewayProcess } from './gateway-process.ts';
 import { HarnessThread } from './harness-thread.ts';
 import { Histogram } from './histogram.ts';
 import type {
@@ -16,7 +17,7 @@ import type {
   StreamPlan,
 } from './load-messages.ts';
 import { type LoadOptions, parseTarget } from './load-options.ts';
-import { findDoubts, judge, type LoadReport } from './load-report.ts';
+import { callbackFigures, findDoubts, judge, type LoadReport } from './load-report.ts';
 import { joinMarkers, joinMoments } from './marker-join.ts';
 import { joinRows } from './rows.ts';
 import { UsageRecorder } from './usage-recorder.ts';
@@ -39,6 +40,10 @@ export interface RunControl {
 const QUIT_MS = 3000;
 /** From the start of the gateway to the reading of its idle memory. */
 const SETTLE_MS = 1000;
+/** From the last hang-up to the last DICE. */
+const NEWS_MS = 5000;
+/** Of the application behind `--callbacks`. The gateway that knows it is reached by the harness alone. */
+const benchApplication = { key: 'bench', secret: Buffer.from('of the load harness').toString('base64') };
 
 type PhoneThread = HarnessThread<PhoneMessage, PhoneCommand>;
 type StreamThread = HarnessThread<StreamMessage, StreamCommand>;
@@ -53,11 +58,15 @@ export async function runLoad(options: LoadOptions, control: RunControl = {}): P
     if (servers !== undefined) closers.push(() => servers.quit());
     const ready = await streams?.thread.first('ready');
     servers?.listen();
+    const streamUrl = `${options.tls ? 'wss' : 'ws'}://127.0.0.1:${ready?.port}/`;
+    const application = await startApplication(options, streamUrl);
+    if (application !== undefined) closers.push(() => application.side.quit());
     const gateway =
       options.spawn && ready !== undefined
         ? await GatewayProcess.start({
-            streamUrl: `${options.tls ? 'wss' : 'ws'}://127.0.0.1:${ready.port}/`,
+            streamUrl,
             sampleRateHz: options.sampleRateHz,
+            application: application?.asked,
             workers: options.workers,
             calls: options.calls + Math.ceil(options.churnPerSecond * options.holdSeconds),
             trusted: streams?.certificate,
@@ -75,8 +84,10 @@ export async function runLoad(options: LoadOptions, control: RunControl = {}): P
       () => gateway?.running ?? true,
     );
     usage.finish();
+    await application?.side.settle(NEWS_MS);
+    await application?.side.quit();
     await servers?.quit();
-    return createReport(options, startedAt, phones, servers, usage);
+    return createReport(options, startedAt, phones, servers, application?.side, usage);
   } finally {
     for (const close of closers.reverse()) await close();
   }
@@ -93,6 +104,16 @@ function startStreams(options: LoadOptions): { thread: StreamThread; certificate
     tls: certificate,
   };
   return { thread: new HarnessThread('streams-thread', plan), certificate: certificate?.cert };
+}
+
+async function startApplication(
+  { callbackDelayMs, sampleRateHz }: LoadOptions,
+  streamUrl: string,
+): Promise<{ side: ApplicationSide; asked: AskedApplication } | undefined> {
+  if (callbackDelayMs === undefined) return undefined;
+  const plan = { ...benchApplication, delayMs: callbackDelayMs, streamUrl, sampleRateHz };
+  const side = await ApplicationSide.start(plan);
+  return { side, asked: { ...benchApplication, callbackUrl: side.url, delayMs: callbackDelayMs } };
 }
 
 /** What the stream servers' thread has told. */
@@ -220,6 +241,7 @@ function createReport(
   startedAt: string,
   phones: PhoneSide,
   servers: StreamSide | undefined,
+  application: ApplicationSide | undefined,
   usage: UsageRecorder,
 ): LoadReport {
   const { last, result, steadyFromMs, steadyUntilMs } = phones;
@@ -251,8 +273,10 @@ function createReport(
     lostUpPercent: lostUp === undefined ? undefined : share(lostUp, packets.sent),
     silentPercent: share(packets.silent, packets.received),
   };
+  const spacing = Histogram.from(result.spacing).distribution();
   const roundTrip = echo ? Histogram.from(result.roundTrip).distribution() : undefined;
   const downlink = down?.audio.distribution();
+  const callbacks = application && callbackFigures(application.counters);
   const gateway = usage.gateway(last.callSeconds, options.calls);
   const harness = {
     ...usage.harness(last.callSeconds),
@@ -272,7 +296,7 @@ function createReport(
     setup: Histogram.from(result.setup).distribution(),
     packets: packetFigures,
     jitter: Histogram.from(result.jitter).distribution(),
-    spacing: Histogram.from(result.spacing).distribution(),
+    spacing,
     roundTrip,
     uplinkAudio: up?.audio.distribution(),
     uplink: up?.transit.distribution(),
@@ -284,9 +308,16 @@ function createReport(
       unknown: result.markersUnknown + (servers?.counters?.markersUnknown ?? 0),
     },
     streams: servers?.counters,
+    callbacks,
     gateway,
     harness,
-    verdicts: judge(options, { calls, packets: packetFigures, delay: roundTrip ?? downlink }),
+    verdicts: judge(options, {
+      calls,
+      packets: packetFigures,
+      delay: roundTrip ?? downlink,
+      spacing,
+      callbacks,
+    }),
     doubts: findDoubts({ gateway, harness, packets: packetFigures }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Distribution } from './histogram.ts';
-import type { LoadReport } from './load-report.ts';
+import type { CallbackFigures, LoadReport, Verdict } from './load-report.ts';
 
 /** The report as a person reads it in a terminal. */
 export function formatReport(report: LoadReport): string {
@@ -25,6 +25,7 @@ export function formatReport(report: LoadReport): string {
         `   odd sizes ${streams.framesOdd}   silent ${streams.framesSilent}   dropped ${streams.framesDropped}   violations ${streams.violations}`,
     );
   }
+  if (report.callbacks !== undefined) lines.push(...formatCallbacks(report.callbacks));
   lines.push('', ...formatDistributions(report), '');
   if (report.gateway !== undefined) lines.push(...formatGateway(report), '');
   lines.push(
@@ -33,11 +34,23 @@ export function formatReport(report: LoadReport): string {
     `steady part ${fixed(steady.seconds, 1)} s, ${fixed(steady.callSeconds, 0)} call-seconds`,
   );
   for (const { name, limit, value, unit, passed } of report.verdicts)
-    lines.push(
-      `${passed ? 'passed' : 'FAILED'}     ${name} ${fixed(value, 3)} ${unit}, limit ${limit} ${unit}`,
-    );
+    lines.push(`${passed ? 'passed' : 'FAILED'}     ${formatVerdict({ name, limit, value, unit })}`);
   for (const doubt of report.doubts) lines.push(`doubtful   ${doubt}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** `spacing error p99 0.310 ms, limit 4 ms`; what is counted has no unit. */
+export function formatVerdict({ name, limit, value, unit }: Omit<Verdict, 'passed'>): string {
+  const shown = unit === '' ? String(value) : `${fixed(value, 3)} ${unit}`;
+  return `${name} ${shown}, limit ${limit}${unit === '' ? '' : ` ${unit}`}`;
+}
+
+function formatCallbacks(callbacks: CallbackFigures): string[] {
+  const { asked, answered, failed, ended, endsMissing, endedAgain, unknown } = callbacks;
+  return [
+    `callbacks  asked ${asked}   answered ${answered}   failed ${failed}` +
+      `   DICE of ${ended} calls, missing ${endsMissing}, repeated ${endedAgain}, unknown ${unknown}`,
+  ];
 }
 
 /** `300 calls, pcmu, 16000 Hz wss, echo` */
@@ -51,6 +64,9 @@ export function describeRun({ options }: LoadReport): string {
     options.codec,
     `stream ${options.sampleRateHz} Hz${options.tls ? ' over TLS' : ''}`,
     options.mode,
+    ...(options.callbackDelayMs === undefined
+      ? []
+      : [`each decided by an application within ${options.callbackDelayMs} ms`]),
     `${options.durationSeconds} s`,
     ...(impairment.lossPercent > 0 ? [`loss ${impairment.lossPercent} %`] : []),
     ...(impairment.jitterMs > 0 ? [`jitter ${impairment.jitterMs} ms`] : []),

@@ -32,6 +32,8 @@ const setupP99: Reader = (report) => report.setup.p99;
 const roundTripP99: Reader = (report) => report.roundTrip?.p99;
 const refused: Reader = (report) => report.calls.failedTotal + report.calls.endedEarly;
 const lost: Reader = (report) => report.packets.lost + (report.packets.lostUp ?? 0);
+const callbacksFailed: Reader = ({ callbacks }) => callbacks?.failed;
+const dicesWrong: Reader = ({ callbacks }) => callbacks && callbacks.endsMissing + callbacks.endedAgain;
 const memoryPerCall: Reader = (report) => {
   const bytes = report.gateway?.memory?.perCallBytes;
   return bytes === undefined ? undefined : bytes / 1024;
@@ -194,6 +196,23 @@ export const standardSet: readonly RunPlan[] = [
       figure('refused', 'calls refused or cut off', '', 0, refused),
       figure('setupP99', 'set-up p99', 'ms', 100, setupP99),
       figure('growth', 'memory growth after the first quarter', '%', 5, memoryGrowth),
+    ],
+  },
+  {
+    id: 'callbacks1000',
+    title: '1,000 calls a minute beside 50, each decided by an application that takes 2 s',
+    options: load({
+      calls: 50,
+      churnPerSecond: 16.7,
+      holdSeconds: 2,
+      durationSeconds: 60,
+      callbackDelayMs: 2000,
+    }),
+    figures: [
+      figure('spacingP99', 'spacing error p99', 'ms', 4, spacingP99),
+      ...losses,
+      figure('callbacks', 'callbacks without an answer', '', 0, callbacksFailed),
+      figure('dices', 'calls without exactly one DICE', '', 0, dicesWrong),
     ],
   },
   {

@@ -40,6 +40,13 @@ describe('the command line of callwire bench', () => {
     expect(parsed(line)).toMatchObject({ kind: 'options', options: expected });
   });
 
+  test('an application that decides slowly, and what the audio must keep to', () => {
+    expect(parsed('--spawn --callbacks 2000 --max-spacing 4')).toMatchObject({
+      kind: 'options',
+      options: { callbackDelayMs: 2000, maxSpacingMs: 4 },
+    });
+  });
+
   test.each([
     ['--spawn --cals 3', /unknown option '--cals'[\s\S]*--calls/],
     ['', /--target sip:USER@HOST:PORT is missing/],
@@ -55,6 +62,8 @@ describe('the command line of callwire bench', () => {
     ['--target sip:a@h --burst', /need --spawn or --stream-listen/],
     ['--target sip:a@h --tls', /--tls needs --spawn/],
     ['--target sip:a@h --workers 2', /--workers needs --spawn/],
+    ['--target sip:a@h --callbacks 2000', /--callbacks needs --spawn/],
+    ['--spawn --callbacks 60000', /whole number from 0 to 50000/],
     ['--spawn --burst --clear', /cannot be used with/],
     ['--spawn left over', /too many arguments/],
   ])('refuses %j and says why', (line, message) => {

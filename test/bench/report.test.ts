@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Histogram } from '../../bench/histogram.ts';
 import { formatHtml } from '../../bench/html-report.ts';
 import { defaultOptions } from '../../bench/load-options.ts';
-import { findDoubts, judge, type LoadReport } from '../../bench/load-report.ts';
+import { callbackFigures, findDoubts, judge, type LoadReport } from '../../bench/load-report.ts';
 import { formatReport } from '../../bench/load-table.ts';
 import { memoryGrowthPercent, quickSet, standardSet } from '../../bench/standard-set.ts';
 import { formatFigures, measureFigures } from '../../bench/standard-table.ts';
@@ -57,6 +57,16 @@ const report: LoadReport = {
   clear: undefined,
   markers: { up: { sent: 40, lost: 1 }, down: { sent: 40, lost: 2 }, unknown: 0 },
   streams: undefined,
+  callbacks: callbackFigures({
+    asked: 4,
+    answered: 3,
+    broken: 1,
+    waiting: 0,
+    ended: 2,
+    endedAgain: 1,
+    unknown: 0,
+    unsigned: 0,
+  }),
   gateway: {
     pid: 99,
     cpuMsPerCallSecond: 1.25,
@@ -91,6 +101,7 @@ test('the table tells every figure', () => {
     /attempted 4 {3}answered 3 {3}failed 1 \(503: 1\)/,
     /sent 1000, lost on the way up 3 \(0\.300 %\) {3}received 990, lost 10 \(1\.000 %\)/,
     /markers lost up 1 of 40 {3}down 2 of 40/,
+    /^callbacks {2}asked 4 {3}answered 3 {3}failed 1 {3}DICE of 2 calls, missing 2, repeated 1, unknown 0/m,
     /^set-up +6\.\d+/m,
     /^round trip .* 45\.00 +3$/m,
     /^uplink, packet to message/m,
@@ -133,12 +144,50 @@ describe('thresholds', () => {
     { name: 'loss on the way up above its limit', options: { maxLossPercent: 0.2 }, calls, passed: false },
     { name: 'a round trip below its limit', options: { maxP99Ms: 50 }, calls, passed: true },
     { name: 'a round trip above its limit', options: { maxP99Ms: 40 }, calls, passed: false },
+    { name: 'spacing below its limit', options: { maxSpacingMs: 8 }, calls, passed: true },
+    { name: 'spacing above its limit', options: { maxSpacingMs: 4 }, calls, passed: false },
   ])('$name', ({ options, calls: counted, passed }) => {
+    const { roundTrip: delay, spacing } = report;
     const verdicts = judge(
       { ...defaultOptions, ...options },
-      { calls: counted, packets, delay: report.roundTrip },
+      { calls: counted, packets, delay, spacing, callbacks: undefined },
     );
     expect(verdicts.every((verdict) => verdict.passed)).toBe(passed);
+  });
+
+  const counted = { ...report.callbacks!, answered: 4, ended: 4, endedAgain: 0 };
+  test.each([
+    { name: 'every callback answered, every call with its DICE', callbacks: counted, failing: [] },
+    {
+      name: 'a callback without an answer',
+      callbacks: { ...counted, answered: 3 },
+      failing: ['callbacks without an answer'],
+    },
+    {
+      name: 'a request that was not signed',
+      callbacks: { ...counted, unsigned: 1 },
+      failing: ['callbacks without an answer'],
+    },
+    {
+      name: 'a call that never had its DICE',
+      callbacks: { ...counted, ended: 3 },
+      failing: ['calls without a DICE'],
+    },
+    {
+      name: 'a call that had two',
+      callbacks: { ...counted, endedAgain: 1 },
+      failing: ['calls with more than one DICE'],
+    },
+    {
+      name: 'an application that was never asked',
+      callbacks: undefined,
+      failing: ['callbacks without an answer', 'calls without a DICE', 'calls with more than one DICE'],
+    },
+  ])('$name', ({ callbacks, failing }) => {
+    const { roundTrip: delay, spacing } = report;
+    const found = { calls, packets, delay, spacing, callbacks: callbackFigures(callbacks) };
+    const failed = judge(defaultOptions, found).filter((verdict) => !verdict.passed);
+    expect(failed.map(({ name }) => name)).toEqual(failing);
   });
 
   test('a busy machine is named', () => {
