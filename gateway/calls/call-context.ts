@@ -30,6 +30,8 @@ export interface CallParty {
   readonly to: string;
   /** X- headers of the INVITE, by the name as received. */
   readonly sipHeaders: Readonly<Record<string, string>>;
+  /** Max-Forwards of the INVITE; undefined of a call of ours. */
+  readonly maxForwards?: number | undefined;
   /** What else the INVITE tells of the caller and its way here. */
   readonly facts: CallerFacts;
 }

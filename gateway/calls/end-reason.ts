@@ -70,6 +70,7 @@ export const endReasons = {
   destinationRefused: row(403, 21, ['FAILED', 'GENERALERROR'],     'error',         'operator', 'destination not allowed'),
   callbackFailed:  row(500, 41,  ['FAILED', 'CALLBACKERROR'],      'error',         'server',   'callback failed'),
   conferenceElsewhere: row(503, 41, ['FAILED', 'GENERALERROR'],    'error',         'gateway',  'conference is on another media worker'),
+  tooManyHops:     row(483, 25,  ['FAILED', 'GENERALERROR'],       'error',         'operator', 'call goes round in circles'),
   invalidAction:   row(500, 41,  ['FAILED', 'INVALIDSVAMLACTION'], 'error',         'server',   'action not possible here'),
   noRoute:         row(404, 1,   ['FAILED', 'GENERALERROR'],       'error',         'operator', 'no route'),
   endpointRefused: row(403, 21,  ['FAILED', 'GENERALERROR'],       'error',         'operator', 'stream endpoint not allowed'),

@@ -47,7 +47,9 @@ export function findCallee(
   call: Call,
   { wanted, cli, callHeaders }: Pick<OutboundPhoneOptions, 'wanted' | 'cli' | 'callHeaders'>,
 ): Found | NoCallee {
-  const { context, owner } = call;
+  const { context, owner, party } = call;
+  if (party.maxForwards !== undefined && party.maxForwards <= 1)
+    return { found: false, reason: 'tooManyHops', detail: `Max-Forwards is ${party.maxForwards}` };
   let found: FoundDestination;
   try {
     found = context.destinations.find(wanted, { cli, callHeaders });
@@ -88,7 +90,14 @@ export function placeInvite(
 ): InviteSession {
   return leg.place((offer, handlers) => {
     const headers = [...(found.placement.headers ?? []), ...moreHeaders];
-    const placement = { ...found.placement, headers, ringLimitMs, sessionExpiresSeconds };
+    const { maxForwards } = call.party;
+    const placement = {
+      ...found.placement,
+      headers,
+      ringLimitMs,
+      sessionExpiresSeconds,
+      maxForwards: maxForwards === undefined ? undefined : maxForwards - 1,
+    };
     const session = call.context.invite({ ...placement, offer }, call.guarded(handlers));
     call.named(session.sipCallId);
     return session;

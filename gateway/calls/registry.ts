@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { callerFactsOf } from '../../protocol/sip/caller-facts.ts';
-import type { SipHeader } from '../../protocol/sip/message.ts';
+import type { SipHeader, SipRequest } from '../../protocol/sip/message.ts';
 import { headerValue } from '../../protocol/sip/message.ts';
 import { parseNameAddr } from '../../protocol/sip/name-addr.ts';
 import { parseUri } from '../../protocol/sip/uri.ts';
@@ -187,8 +187,15 @@ export function partyOf(session: Pick<InviteSession, 'invite'>): CallParty {
     from: from === undefined ? 'anonymous' : userOf(parseNameAddr(from).uri),
     to: userOf(session.invite.uri),
     sipHeaders,
+    maxForwards: maxForwardsOf(session.invite),
     facts: callerFactsOf(session.invite),
   };
+}
+
+/** 70 where it says nothing, which an INVITE must not (RFC 3261 §8.1.1.6). */
+function maxForwardsOf(invite: SipRequest): number {
+  const value = Number(headerValue(invite, 'Max-Forwards') ?? 70);
+  return Number.isInteger(value) ? value : 70;
 }
 
 /** `tel:` and SIP URIs give their user; what is no such URI (`urn:service:sos`) stands for itself. */

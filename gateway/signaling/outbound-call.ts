@@ -41,6 +41,7 @@ export function createOutbound(
     to: serializeNameAddr(parseNameAddr(bracketed(options.to ?? options.target))),
     callId: profile.createToken(),
     headers: options.headers ?? [],
+    maxForwards: options.maxForwards,
     credentials: options.credentials,
   });
   // Until its way is known.

@@ -95,6 +95,8 @@ export interface InviteOptions {
   readonly credentials?: { readonly username: string; readonly password: string };
   /** CANCEL after so long without an answer; the session then ends as `unanswered`. Default: the far side decides. */
   readonly ringLimitMs?: number | undefined;
+  /** Default 70. A call that goes on for another has one less than that one, so that a loop ends (RFC 7332). */
+  readonly maxForwards?: number | undefined;
   /** Session-Expires (RFC 4028), in place of what all calls have; needs the user agent to have session timers. */
   readonly sessionExpiresSeconds?: number | undefined;
   /** Sent this way while it is open, wherever `target` points: to a phone that registered with us over it. */

@@ -30,6 +30,8 @@ export interface OutboundOptions {
   readonly to: string;
   readonly callId: string;
   readonly headers: readonly SipHeader[];
+  /** Max-Forwards, default 70. */
+  readonly maxForwards?: number | undefined;
   readonly credentials?: Credentials | undefined;
 }
 
@@ -347,14 +349,14 @@ export class OutboundSession {
   }
 
   #buildInvite(headers: readonly SipHeader[], body: Uint8Array): SipRequest {
-    const { target, from, to, callId, profile } = this.#options;
+    const { target, from, to, callId, profile, maxForwards = 70 } = this.#options;
     const contact = this.#contact === '' ? [] : [{ name: 'Contact', value: this.#contact }];
     return {
       kind: 'request',
       method: 'INVITE',
       uri: target,
       headers: [
-        { name: 'Max-Forwards', value: '70' },
+        { name: 'Max-Forwards', value: String(maxForwards) },
         { name: 'From', value: from },
         { name: 'To', value: to },
         { name: 'Call-ID', value: callId },

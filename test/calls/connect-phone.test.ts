@@ -245,6 +245,19 @@ describe('connectSip', () => {
     await world.clock.advance(100);
   });
 
+  it('an address that leads back here goes round a few times and not for ever', async () => {
+    control = await openControl({ config: { sip: { listen: ['udp:127.0.0.1:0'], maxCalls: 200 } } as never });
+    const { world, callbacks } = control;
+    callbacks.ice = () => ({ action: { name: 'connectSip', destination: { endpoint: world.target } } });
+    const alice = await caller(control);
+    alice.dial();
+    await world.clock.until(() => alice.agent.ends.length === 1, 10_000);
+    await world.clock.until(() => world.gateway.activeCalls === 0, 10_000);
+    expect(callbacks.dice.length).toBeGreaterThan(60);
+    expect(callbacks.dice.length).toBeLessThan(75);
+    expect(world.said('call ending')).toMatchObject({ reason: 'tooManyHops' });
+  });
+
   it('maxDuration counts from the answer and ends it for both', async () => {
     control = await openControl();
     const { world, callbacks } = control;
