@@ -8,7 +8,7 @@ import type { PostAnswer, PostRequest } from '../../../gateway/callbacks/json-po
 import { systemClock } from '../../../gateway/clock.ts';
 import { type ConfigInput, defaultConfig } from '../../../gateway/config.ts';
 import { silentLog } from '../../../gateway/log.ts';
-import { createEndpointGuard } from '../../../gateway/routing/endpoint-guard.ts';
+import { createEndpointGuard, type EndpointGuard } from '../../../gateway/routing/endpoint-guard.ts';
 import { checkSignature, parseAuthorization } from '../../../protocol/signing.ts';
 import { type CallbackServer, startCallbackServer } from '../../support/callback-server.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -53,9 +53,10 @@ interface Given {
   readonly application?: { callbackUrl?: string; fallbackUrl?: string; callbackTimeoutMs?: number };
   readonly limits?: NonNullable<ConfigInput['callbacks']>;
   readonly allow?: string[];
+  readonly guard?: EndpointGuard;
 }
 
-function callbacksOf({ application = {}, limits = {}, allow = [] }: Given) {
+function callbacksOf({ application = {}, limits = {}, allow = [], guard }: Given) {
   const config = defaultConfig({ applications: [{ key: 'app', secret, ...application }], callbacks: limits });
   const counted: string[] = [];
   const callbacks: Callbacks = createCallbacks({
@@ -63,7 +64,7 @@ function callbacksOf({ application = {}, limits = {}, allow = [] }: Given) {
     limits: config.callbacks,
     clock: systemClock,
     log: silentLog,
-    guard: createEndpointGuard({ allow, denyPrivate: true, kind: 'web' }),
+    guard: guard ?? createEndpointGuard({ allow, denyPrivate: true, kind: 'web' }),
     counted: (code) => counted.push(code),
     closeMs: 150,
   });
@@ -236,6 +237,19 @@ describe('a question', () => {
     const allowing = callbacksOf({ allow: ['http://127.0.0.1:*'] });
     inside.reply = () => ({ body: hangup });
     expect(await allowing.callbacks.ask('app', ice, inside.url)).toMatchObject({ kind: 'svaml' });
+  });
+
+  test('goes to the address that was checked, whatever the name means by then', async () => {
+    const app = await server();
+    app.reply = () => ({ body: hangup });
+    // Nobody else knows this name: asked again, there would be no answer.
+    const guard = {
+      approve: async () => ({ approved: true, address: '127.0.0.1' }) as const,
+    };
+    const { callbacks } = callbacksOf({ guard });
+    const url = app.url.replace('127.0.0.1', 'rebinding.invalid');
+    expect(await callbacks.ask('app', ice, url)).toMatchObject({ kind: 'svaml' });
+    expect(app.requests[0]!.headers.host).toBe(new URL(url).host);
   });
 
   test('waits for a connection, but not in a line without end and not for ever', async () => {
