@@ -116,6 +116,9 @@ function checkOptions(options: BotServerOptions): void {
     );
     if (found !== undefined)
       refuse(`${found} makes no sense with dialect ${dialect}, which has no HTTP; leave it out`);
+    const { sampleRateAssumed = 8_000 } = options;
+    if (!sampleRatesHz.some((known) => known === sampleRateAssumed))
+      refuse(`sampleRateAssumed must be one of ${sampleRatesHz.join(', ')}, got ${sampleRateAssumed}`);
   }
   if (secret !== undefined && secret.length === 0) refuse('secret is empty, expected text or bytes');
   if (path !== undefined && !path.startsWith('/')) refuse(`path must begin with /, got '${path}'`);
@@ -128,8 +131,8 @@ function printError(error: unknown, call: BotCall | undefined): void {
 }
 
 class WebSocketBotServer implements BotServer {
-  readonly host: BotHost;
-  readonly dialect: BotDialect;
+  readonly #host: BotHost;
+  readonly #dialect: BotDialect;
   readonly #options: BotServerOptions;
   readonly #server: Server | TlsServer;
   readonly #secret: Uint8Array | undefined;
@@ -143,8 +146,8 @@ class WebSocketBotServer implements BotServer {
 
   constructor(options: BotServerOptions, server: Server | TlsServer, host: BotHost, dialect: BotDialect) {
     this.#options = options;
-    this.host = host;
-    this.dialect = dialect;
+    this.#host = host;
+    this.#dialect = dialect;
     this.#server = server;
     this.#secret = options.secret === undefined ? undefined : Buffer.from(options.secret);
     server.on('upgrade', this.#upgrade);
@@ -158,7 +161,7 @@ class WebSocketBotServer implements BotServer {
         resolve();
       });
     });
-    this.#server.on('error', (error) => this.host.report(error, undefined));
+    this.#server.on('error', (error) => this.#host.report(error, undefined));
   }
 
   get url(): string {
@@ -169,7 +172,7 @@ class WebSocketBotServer implements BotServer {
   }
 
   get calls(): ReadonlySet<BotCall> {
-    return this.host.calls;
+    return this.#host.calls;
   }
 
   get port(): number {
@@ -221,14 +224,14 @@ class WebSocketBotServer implements BotServer {
     try {
       return accept === undefined || accept(request);
     } catch (error) {
-      this.host.report(error, undefined);
+      this.#host.report(error, undefined);
       return false;
     }
   }
 
   #connected(socket: WebSocket, callIdSigned: string | undefined): void {
-    const { host, dialect } = this;
-    const line = new BotLine({ dialect, host, callIdSigned, wire: wireOf(socket) });
+    const host = this.#host;
+    const line = new BotLine({ dialect: this.#dialect, host, callIdSigned, wire: wireOf(socket) });
     const stopWatching = watch(socket, host.clock ?? systemClock);
     socket.on('message', (data: RawData, isBinary: boolean) => {
       const bytes = data as Buffer;

@@ -48,12 +48,18 @@ export class TcpBotServer {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = [
+      new Promise<void>((resolve) => this.#server.close(() => resolve())),
+      // The server may be told before they are.
+      ...[...this.#lines.keys()].map(
+        (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+      ),
+    ];
     for (const line of this.#lines.values()) line.close(1001, 'SHUTDOWN');
     const limit = setTimeout(() => {
       for (const socket of this.#lines.keys()) socket.destroy();
     }, this.#options.closeTimeoutMs);
-    await closed;
+    await Promise.all(closed);
     clearTimeout(limit);
   }
 

@@ -38,6 +38,7 @@ const headerBytes = 3;
 const uuidBytes = 16;
 
 class AudioSocketSession implements BotDialectSession {
+  /** One of `rateOfKind`. */
   readonly #rateHz: number;
   readonly #audioKind: number;
   /** Packets that did not come whole: at most one header and 65 535 bytes wait. */
@@ -47,13 +48,8 @@ class AudioSocketSession implements BotDialectSession {
   readonly #joiner = new SampleJoiner();
 
   constructor({ sampleRateAssumed }: BotDialectOptions) {
-    const audioKind = kindOfRate.get(sampleRateAssumed);
-    if (audioKind === undefined) {
-      const rates = [...rateOfKind.values()].join(', ');
-      throw new BotError('bad-argument', `audiosocket has the rates ${rates}, got ${sampleRateAssumed}`);
-    }
     this.#rateHz = sampleRateAssumed;
-    this.#audioKind = audioKind;
+    this.#audioKind = kindOfRate.get(sampleRateAssumed)!;
   }
 
   receiveText(): readonly BotNews[] {

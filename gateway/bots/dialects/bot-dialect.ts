@@ -13,7 +13,8 @@ export interface BotDialect {
   /** Whether the gateway waits for answer, busy or reject. Else the phone is answered before the bot is asked, and all
    *  that `busy` and `reject` can do is to hang up. */
   readonly awaitsReply: boolean;
-  /** Whether the gateway says its own `callId`. Else the call has the name that this dialect gives it. */
+  /** Whether the gateway says its own `callId`. Else the call is named as this dialect names it, or by a
+   *  UUID of ours. */
   readonly tellsCallId: boolean;
   /** Commands that cannot be said, though the extension may be there for its other half, and reports that do not come. */
   readonly lacks: ReadonlySet<CommandName | 'cleared'>;

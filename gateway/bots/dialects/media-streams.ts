@@ -49,7 +49,7 @@ export const twilio: BotDialect = {
   createSession: (options) =>
     new MediaStreamsSession(options, {
       openingName: '"connected" and "start" of dialect twilio',
-      readInfo: (start) => {
+      readInfo: (start, connect) => {
         const callHeaders = textsOf(objectOf(start.customParameters));
         const { from = '', to = '' } = callHeaders;
         return {
@@ -60,7 +60,7 @@ export const twilio: BotDialect = {
           to,
           callHeaders,
           tap: tapOf(start.tracks),
-          connect: start,
+          connect,
         };
       },
       envelope: ({ streamSid }) => ({ streamSid }),
@@ -77,14 +77,14 @@ export const telnyx: BotDialect = {
   createSession: (options) =>
     new MediaStreamsSession(options, {
       openingName: '"connected" and "start" of dialect telnyx',
-      readInfo: (start) => ({
+      readInfo: (start, connect) => ({
         callId: textOf(start.call_control_id),
         applicationKey: textOf(start.user_id),
         from: textOf(start.from),
         to: textOf(start.to),
         callHeaders: textsOf(objectOf(start.custom_parameters)),
         tap: undefined,
-        connect: start,
+        connect,
       }),
       envelope: () => ({}),
       readError: ({ payload }) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { CommandMessage } from '../../../protocol/stream/message-schemas.ts';
 import {
   type BotDialect,
@@ -78,8 +79,9 @@ class VonageSession implements BotDialectSession {
     const rate = /;\s*rate=(\d+)/i.exec(textOf(contentType))?.[1];
     this.#sampleRateHz = rate === undefined ? this.#options.sampleRateAssumed : Number(rate);
     const callHeaders = textsOf(headers);
-    // It names neither the call nor its ends, unless the application's headers do.
-    const { uuid: callId = '', from = '', to = '' } = callHeaders;
+    // It names neither the call nor its ends; who wants those hands them on as headers.
+    const callId = randomUUID();
+    const { from = '', to = '' } = callHeaders;
     const streamSampleRate = this.#sampleRateHz;
     return connectNews({
       callId,

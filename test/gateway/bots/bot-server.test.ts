@@ -438,6 +438,24 @@ describe('the server', () => {
     },
   );
 
+  it('where connects are signed, the token names the call of a dialect that does not', async () => {
+    let arrived: (call: BotCall) => void = () => {};
+    const arrival = new Promise<BotCall>((resolve) => {
+      arrived = resolve;
+    });
+    const server = await createBotServer({ port: 0, dialect: 'twilio', secret: 'right', onCall: arrived });
+    servers.push(server);
+    const token = signConnect({ ...claims, nowMs: Date.now() }, Buffer.from('right'));
+    const caller = await new Caller(withToken(server.url, token)).opened();
+    caller.say({ event: 'connected', protocol: 'Call', version: '1.0.0' });
+    caller.say({ event: 'start', streamSid: 'MZ1', start: { callSid: 'CA1', customParameters: { k: 'v' } } });
+    expect((await arrival).info).toMatchObject({
+      callId: 'c1',
+      callHeaders: { k: 'v' },
+      streamSampleRate: 8_000,
+    });
+  });
+
   it('knows its calls and ends them with 1001', async () => {
     const { server, call, caller } = await line();
     expect([...server.calls]).toEqual([call]);
@@ -454,6 +472,15 @@ describe('the server', () => {
     { options: { port: 0, path: 'calls' }, message: "path must begin with /, got 'calls'" },
     { options: { port: 0, secret: '' }, message: 'secret is empty' },
     { options: { port: 0, sampleRate: 11_025 }, message: 'sampleRate must be one of 8000' },
+    { options: { port: 0, dialect: 'sip' as never }, message: 'dialect must be one of sinch, twilio, ' },
+    {
+      options: { port: 0, dialect: 'audiosocket' as const, secret: 's' },
+      message: 'secret makes no sense with dialect audiosocket',
+    },
+    {
+      options: { port: 0, dialect: 'audiosocket' as const, sampleRateAssumed: 11_025 },
+      message: 'sampleRateAssumed must be one of 8000',
+    },
   ])('refuses options: $message', async ({ options, message }) => {
     await expect(createBotServer({ onCall: () => {}, ...options })).rejects.toThrow(message);
   });
