@@ -185,7 +185,8 @@ export class OutgoingAudio {
     if (!hasRoom()) return this.#waitFor(congestedMs);
     const roomMs = aheadMs - this.bufferedMs;
     const restMs = ((item.pcm.length - item.position) * 1000) / sampleRateHz;
-    const wantedMs = Math.min(restMs, refillMs);
+    // No more than half of what runs ahead: the gateway must not run dry before the rest comes.
+    const wantedMs = Math.min(restMs, refillMs, aheadMs / 2);
     // While it pauses nothing drains: `continue` pumps again.
     if (roomMs < wantedMs) return this.paused ? false : this.#waitFor(wantedMs - roomMs);
     const samples = Math.ceil((Math.min(restMs, roomMs, messageMsMax) * sampleRateHz) / 1000);

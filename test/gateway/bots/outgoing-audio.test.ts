@@ -31,6 +31,16 @@ function create(options: { aheadMs?: number; streamRateHz?: number; room?: () =>
 const ms = (duration: number, value = 1) => new Int16Array((duration * rateHz) / 1_000).fill(value);
 
 describe('audio on its way to the gateway', () => {
+  it.each([40, 100, 200, 2_000])('the gateway never runs dry with %i ms ahead', async (aheadMs) => {
+    const { clock, audio } = create({ aheadMs });
+    void audio.play(ms(5_000));
+    for (let passedMs = 0; passedMs < 3_000; passedMs += 5) {
+      await clock.advance(5);
+      expect(audio.bufferedMs).toBeGreaterThanOrEqual(aheadMs / 2);
+      expect(audio.bufferedMs).toBeLessThanOrEqual(aheadMs);
+    }
+  });
+
   it('goes at once where there is room, and marks behind it', async () => {
     const { audio, sent } = create();
     const whole = audio.play(ms(20));

@@ -103,7 +103,7 @@ describe('a bot on TCP', () => {
     // The server has the connection once it closes it.
     const closed = silent.said;
     while (!silent.socket.readableEnded) {
-      clock.advance(10_000);
+      await clock.advance(10_000);
       await new Promise((resolve) => setImmediate(resolve));
     }
     await closed;
