@@ -73,6 +73,7 @@ describe('bad usage is status 64 and says what to do', () => {
     { argv: ['call', 'sip:a@b', '--play', 'a', '--tone', '440'], says: 'exclude each other' },
     { argv: ['bot', 'ekko'], says: 'Allowed choices are echo, tone, play, record.' },
     { argv: ['bot', 'echo', '--reply', 'maybe'], says: 'Allowed choices are answer, busy, reject.' },
+    { argv: ['bot', 'echo', '--dialect', 'sip'], says: 'Allowed choices are sinch, twilio, vonage, telnyx' },
     { argv: ['bot', 'echo', '--listen', 'here'], says: 'Expected ADDRESS:PORT' },
     { argv: ['bot', 'play'], says: 'bot play needs --file F.wav' },
     { argv: ['demo', '--sample-rate', '11025'], says: 'Expected a rate in Hz, one of 8000, 16000, 24000' },
