@@ -44,8 +44,10 @@ export class CallMedia {
     );
   }
 
+  /** To the worker of the endpoint that it is about: after a move some are still on the one that was left. */
   send(command: MediaCommand): void {
-    this.#group?.send(command);
+    const about = 'endpointId' in command ? command.endpointId : 'source' in command ? command.source : '';
+    (this.#open.get(about) ?? this.#group)?.send(command);
   }
 
   /** A name that no endpoint had: `callId/sip`, then `callId/sip1`. */

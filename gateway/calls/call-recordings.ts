@@ -24,7 +24,7 @@ export class CallRecordings {
   start(options: StartRecording['options']): void {
     const call = this.#call;
     const { leg } = call;
-    if (leg === undefined) return;
+    if (leg === undefined || call.media.worker === undefined) return;
     if (this.#endpointId !== undefined) return call.log.warn({}, 'already being recorded');
     const sampleRateHz = Math.min(sampleRateHzMax, leg.sampleRateHz);
     const { destinationUrl, credentials, format, channels } = options;

@@ -68,11 +68,12 @@ export class LiveCallControl implements CallControl {
 
   async modify(callId: string, svaml: Svaml, side?: CallSide): Promise<void> {
     const call = this.#live(callId);
-    if (!call.answered && svaml.action?.name !== 'hangup')
-      throw new CallControlError(
-        'conflict',
-        `call ${callId} is ${call.state}: it can be modified once it is answered`,
-      );
+    if (!call.answered) {
+      // Nobody is there yet to hear what comes before.
+      if (svaml.action?.name === 'hangup') return call.end('hungUp');
+      const message = `call ${callId} is ${call.state}: it can be modified once it is answered`;
+      throw new CallControlError('conflict', message);
+    }
     // From here on what it does came over the API, whoever routed it.
     call.owner = { ...call.owner, trusted: false };
     if (side === undefined) return call.run(svaml);

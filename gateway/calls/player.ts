@@ -108,6 +108,7 @@ export async function playPrompts(
   sources: readonly AudioSource[],
   { signal, loops = false, to }: PlayOptions,
 ): Promise<'played' | 'failed' | 'stopped'> {
+  if (call.media.worker === undefined) return 'failed';
   if (signal.aborted || sources.length === 0) return sources.length === 0 ? 'played' : 'stopped';
   const player = new Player(call, to.sampleRateHz, signal);
   const join = { source: player.endpointId, sink: to.endpointId };
