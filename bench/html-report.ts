@@ -1,6 +1,6 @@
 import type { Distribution } from './histogram.ts';
 import type { LoadReport } from './load-report.ts';
-import { describeRun, formatReport, namedDistributions } from './load-table.ts';
+import { describeRun, formatReport, formatVerdict, namedDistributions } from './load-table.ts';
 
 /** The report as one page: no script, nothing fetched from elsewhere. */
 export function formatHtml(report: LoadReport): string {
@@ -15,32 +15,47 @@ export function formatHtml(report: LoadReport): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>callwire bench: ${escapeText(describeRun(report))}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1c2430; background: #fff; }
-h1 { font-size: 1.4rem; margin-bottom: 0; }
-.facts { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
-.facts li { border: 1px solid #d5dbe3; border-radius: 6px; padding: .5rem .9rem; min-width: 8rem; }
-.facts b { display: block; font-size: 1.35rem; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1.2rem; }
+:root { color-scheme: light dark; --back: #fff; --text: #1c2430; --soft: #5b6676; --line: #d5dbe3; --panel: #f5f7fa; --bar: #2f6fb2; --mark: #c2410c; --good: #157f3d; --bad: #b91c1c; --busy: #a35200; }
+@media (prefers-color-scheme: dark) { :root { --back: #12171e; --text: #dfe6ee; --soft: #9aa5b4; --line: #36414f; --panel: #1b222c; --bar: #6aa7e8; --mark: #fb923c; --good: #4ade80; --bad: #f87171; --busy: #fbbf24; } }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem; padding: 1.2rem 1rem; color: var(--text); background: var(--back); }
+h1 { font-size: 1.4rem; line-height: 1.3; margin: 0; }
+h2 { font-size: 1.1rem; margin: 2rem 0 .6rem; }
+.origin { color: var(--soft); margin: .2rem 0 1rem; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .7rem; padding: 0; margin: 1rem 0; list-style: none; }
+.facts li { border: 1px solid var(--line); border-radius: 6px; color: var(--soft); padding: .5rem .9rem; }
+.facts b { color: var(--text); display: block; font-size: 1.25rem; white-space: nowrap; }
+.verdicts { list-style: none; margin: 1rem 0; padding: 0; }
+.verdicts li { border-top: 1px solid var(--line); display: flex; gap: 1rem; padding: .25rem 0; }
+.verdicts b { flex: 0 0 4.5rem; }
+.passed b { color: var(--good); } .failed b { color: var(--bad); } .doubtful b { color: var(--busy); }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr)); gap: 1.4rem 1.6rem; }
 figure { margin: 0; }
 figcaption { font-weight: 600; }
-figcaption small { font-weight: 400; color: #5b6676; }
+figcaption small { color: var(--soft); display: block; font-weight: 400; }
 svg { width: 100%; height: auto; }
-svg text { font: 10px system-ui, sans-serif; fill: #5b6676; }
-.bar { fill: #2f6fb2; } .mark { stroke: #c2410c; stroke-dasharray: 3 3; } .axis { stroke: #9aa5b4; } .line { fill: none; stroke: #2f6fb2; stroke-width: 2; }
-pre { background: #f5f7fa; border-radius: 6px; padding: 1rem; overflow-x: auto; font-size: 12px; }
-.failed { color: #b91c1c; }
-@media (prefers-color-scheme: dark) { body { color: #dfe6ee; background: #12171e; } .facts li { border-color: #36414f; } pre { background: #1b222c; } .bar { fill: #6aa7e8; } .line { stroke: #6aa7e8; } svg text, figcaption small { fill: #9aa5b4; color: #9aa5b4; } }
+svg text { font: 13px system-ui, sans-serif; fill: var(--soft); }
+.bar { fill: var(--bar); } .mark { stroke: var(--mark); stroke-dasharray: 3 3; } .axis { stroke: var(--soft); } .line { fill: none; stroke: var(--bar); stroke-width: 2; }
+pre { background: var(--panel); border-radius: 6px; padding: 1rem; overflow-x: auto; font-size: 12px; }
 </style>
 </head>
 <body>
-<h1>callwire bench</h1>
-<p>${escapeText(describeRun(report))}<br>${escapeText(report.startedAt)}, ${escapeText(report.machine.cpu)}, ${report.machine.cores} cores, Node ${escapeText(report.machine.node)}</p>
+<h1>${escapeText(describeRun(report))}</h1>
+<p class="origin">callwire bench, ${escapeText(report.startedAt.slice(0, 16).replace('T', ' '))} UTC, ${escapeText(report.machine.cpu)}, ${report.machine.cores} cores, Node ${escapeText(report.machine.node.replace(/^v/, ''))}</p>
 <ul class="facts">
 ${facts(report)
   .map(([name, value]) => `<li><b>${escapeText(value)}</b>${escapeText(name)}</li>`)
   .join('\n')}
 </ul>
-${report.verdicts.map((verdict) => `<p${verdict.passed ? '' : ' class="failed"'}>${verdict.passed ? 'Passed' : 'Failed'}: ${escapeText(verdict.name)} ${verdict.value.toFixed(3)} ${escapeText(verdict.unit)}, limit ${verdict.limit} ${escapeText(verdict.unit)}</p>`).join('\n')}
+<ul class="verdicts">
+${judgements(report)
+  .map(
+    ([word, text]) =>
+      `<li class="${word}"><b>${word === 'failed' ? 'FAILED' : word}</b> ${escapeText(text)}</li>`,
+  )
+  .join('\n')}
+</ul>
+<h2>Distributions</h2>
 <div class="charts">
 ${charts}
 ${memory === undefined || memory.series.length < 2 ? '' : seriesChart('gateway memory', memory.series)}
@@ -52,10 +67,24 @@ ${memory === undefined || memory.series.length < 2 ? '' : seriesChart('gateway m
 `;
 }
 
+/** Verdicts, and why they may say less than they seem to. */
+function judgements({ verdicts, doubts }: LoadReport): (readonly [string, string])[] {
+  return [
+    ...verdicts.map((verdict) => [verdict.passed ? 'passed' : 'failed', formatVerdict(verdict)] as const),
+    ...doubts.map((doubt) => ['doubtful', doubt] as const),
+  ];
+}
+
 function facts(report: LoadReport): (readonly [string, string])[] {
-  const { calls, packets, gateway, roundTrip } = report;
+  const { calls, packets, gateway, roundTrip, callbacks } = report;
   return [
     ['calls answered', `${calls.answered} / ${calls.attempted}`],
+    ...(callbacks === undefined
+      ? []
+      : [
+          ['callbacks answered', `${callbacks.answered} / ${callbacks.asked}`] as const,
+          ['calls with their DICE', `${callbacks.ended} / ${callbacks.asked}`] as const,
+        ]),
     ['RTP lost', `${packets.lostPercent.toFixed(3)} %`],
     ...(roundTrip === undefined
       ? []
@@ -73,8 +102,10 @@ function facts(report: LoadReport): (readonly [string, string])[] {
 const WIDTH = 480;
 const HEIGHT = 180;
 const LEFT = 8;
-const BOTTOM = 22;
-const TOP = 14;
+const BOTTOM = 24;
+const TOP = 18;
+/** Between the middles of two labels that can both be read. */
+const LABEL_WIDTH = 34;
 const BARS = 80;
 
 /** Bars from the smallest value to p99.9; heights by square root, so that a tail of a few can be seen. */
@@ -99,15 +130,20 @@ function distributionChart(name: string, distribution: Distribution): string {
       return `<rect class="bar" x="${(LEFT + bar * barWidth).toFixed(1)}" y="${(floor - height).toFixed(1)}" width="${(barWidth * 0.9).toFixed(1)}" height="${height.toFixed(1)}"/>`;
     })
     .join('');
+  const atP50 = Math.min(WIDTH - LEFT, x(distribution.p50));
+  const atP99 = Math.min(WIDTH - LEFT, x(distribution.p99));
+  const room = LABEL_WIDTH / 2;
+  const labelP50 = Math.min(Math.max(atP50, room), WIDTH - room - LABEL_WIDTH);
+  const labelP99 = Math.max(Math.min(atP99, WIDTH - room), labelP50 + LABEL_WIDTH);
   const marks = (
     [
-      ['p50', distribution.p50],
-      ['p99', distribution.p99],
+      ['p50', atP50, labelP50],
+      ['p99', atP99, labelP99],
     ] as const
   )
-    .map(([label, valueMs]) => {
-      const at = Math.min(WIDTH - LEFT, x(valueMs)).toFixed(1);
-      return `<line class="mark" x1="${at}" x2="${at}" y1="${TOP}" y2="${floor}"/><text x="${at}" y="${TOP - 3}" text-anchor="middle">${label}</text>`;
+    .map(([label, at, labelAt]) => {
+      const line = `<line class="mark" x1="${at.toFixed(1)}" x2="${at.toFixed(1)}" y1="${TOP}" y2="${floor}"/>`;
+      return `${line}<text x="${labelAt.toFixed(1)}" y="${TOP - 5}" text-anchor="middle">${label}</text>`;
     })
     .join('');
   return `<figure>

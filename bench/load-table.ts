@@ -66,7 +66,7 @@ export function describeRun({ options }: LoadReport): string {
     options.mode,
     ...(options.callbackDelayMs === undefined
       ? []
-      : [`each decided by an application within ${options.callbackDelayMs} ms`]),
+      : [`decided by an application that takes ${options.callbackDelayMs} ms`]),
     `${options.durationSeconds} s`,
     ...(impairment.lossPercent > 0 ? [`loss ${impairment.lossPercent} %`] : []),
     ...(impairment.jitterMs > 0 ? [`jitter ${impairment.jitterMs} ms`] : []),

@@ -1,3 +1,5 @@
+import { pageStyle } from './page-style.ts';
+
 /** `GET /docs`: the OpenAPI document as a page to read, without scripts and without anything from elsewhere. */
 
 interface Schema {
@@ -45,18 +47,37 @@ interface Document {
   };
 }
 
-const style = `
-:root{color-scheme:light dark;--line:#8884;--soft:#8882}
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem}
-code,.path{font-family:ui-monospace,monospace;font-size:.9em}
-details{border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0;padding:.3rem .8rem}
+const style = `${pageStyle}
+body{max-width:60rem}
+h2{border-bottom:1px solid var(--line);padding-bottom:.2rem}
+pre{background:var(--panel);border-radius:.4rem;overflow-x:auto;padding:.7rem 1rem}
+details{border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0;padding:.35rem .8rem}
+details[open]>summary{margin-bottom:.4rem}
 summary{cursor:pointer}
+summary .path{font-weight:600}
 .method{display:inline-block;font-weight:700;min-width:4.5rem}
-table{border-collapse:collapse;margin:.5rem 0;width:100%}
-td,th{border-top:1px solid var(--line);padding:.25rem .5rem .25rem 0;text-align:left;vertical-align:top}
-nav a{margin-right:1rem}
-h2{border-bottom:1px solid var(--line);margin-top:2rem}
+.get{color:var(--link)}.post,.put{color:var(--good)}.patch{color:var(--busy)}.delete{color:var(--bad)}
+h3{color:var(--soft);font-size:.9rem;margin:.8rem 0 .2rem}
+p{margin:.4rem 0}
+table{margin:.4rem 0}
+td{padding:.3rem .8rem .3rem 0}
+td:first-child{overflow-wrap:normal;width:1%}
+td:last-child{padding-right:0}
+.required{color:var(--soft);font-size:.85em}
+[id]{scroll-margin-top:3rem}
+@media (max-width:40rem){
+tr,td,td:first-child{display:block;width:auto}
+td{border:0;padding:0}
+td:first-child{border-top:1px solid var(--line);overflow-wrap:anywhere;padding-top:.4rem}
+td:last-child{padding-bottom:.4rem}
+td table{border-left:2px solid var(--line);padding-left:.7rem}
+td table,td tbody{display:block}
+.method+.path{display:block}
+}
 `;
+
+const accessExample = `curl -u KEY:SECRET http://127.0.0.1:8080/calls
+curl http://127.0.0.1:8080/calls              # no applications configured, on this machine`;
 
 export function docsPage(document: object): string {
   const { info, tags, paths, components } = document as Document;
@@ -72,7 +93,8 @@ export function docsPage(document: object): string {
   );
   const schemas = Object.entries(components.schemas).map(
     ([name, schema]) =>
-      `<details id="schema-${escaped(name)}"><summary class="path">${escaped(name)}</summary>${schemaHtml(schema)}</details>`,
+      // The target of links lies inside, so that a browser opens what it is led to.
+      `<details><summary><span class="path">${escaped(name)}</span></summary><div id="schema-${escaped(name)}">${schemaHtml(schema)}</div></details>`,
   );
   const access = Object.values(components.securitySchemes).map(
     ({ description }) => `<li>${prose(description)}</li>`,
@@ -81,19 +103,22 @@ export function docsPage(document: object): string {
     `${info.title}: HTTP API`,
     `<h1>${escaped(info.title)}: HTTP API</h1><p>${prose(info.description)}</p>
 <nav>${[...tags.map(({ name }) => name), 'Schemas'].map((name) => `<a href="#${name}">${name}</a>`).join('')}<a href="/openapi.json">openapi.json</a><a href="/asyncapi.json">asyncapi.json (the stream protocol)</a></nav>
-<h2>Access</h2><ul>${access.join('')}</ul>${sections.join('')}<h2 id="Schemas">Schemas</h2>${schemas.join('')}`,
+<h2>Access</h2><ul>${access.join('')}</ul><pre>${escaped(accessExample)}</pre>${sections.join('')}<h2 id="Schemas">Schemas</h2>${schemas.join('')}`,
   );
 }
 
 function page(title: string, body: string): string {
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escaped(title)}</title><style>${style}</style></head><body>${body}</body></html>`;
 }
 
 function operationHtml(path: string, method: string, operation: Operation): string {
   const { summary, parameters = [], requestBody, responses } = operation;
   const rows = parameters.map((parameter) =>
-    row(`<code>${escaped(parameter.name)}</code> (${parameter.in})`, parameter.description),
+    row(
+      `<code>${escaped(parameter.name)}</code> <span class="required">in ${parameter.in}</span>`,
+      parameter.description,
+    ),
   );
   const body = requestBody?.content['application/json']?.schema;
   const answers = Object.entries(responses).map(([status, { description, content }]) => {
@@ -101,8 +126,8 @@ function operationHtml(path: string, method: string, operation: Operation): stri
     const inner = shown?.properties === undefined ? '' : schemaHtml(shown);
     return `<tr><td><code>${status}</code></td><td>${prose(description)}${inner}</td></tr>`;
   });
-  return `<details><summary><span class="method">${method.toUpperCase()}</span><span class="path">${escaped(path)}</span> ${escaped(summary)}</summary>
-${rows.length === 0 ? '' : `<table>${rows.join('')}</table>`}${body === undefined ? '' : `<p>Body: ${typeHtml(body)}</p>`}<table>${answers.join('')}</table></details>`;
+  return `<details><summary><span class="method ${method}">${method.toUpperCase()}</span><span class="path">${escaped(path)}</span> ${escaped(summary)}</summary>
+${rows.length === 0 ? '' : `<h3>Parameters</h3><table>${rows.join('')}</table>`}${body === undefined ? '' : `<h3>Body</h3><p>${typeHtml(body)}</p>`}<h3>Answers</h3><table>${answers.join('')}</table></details>`;
 }
 
 function schemaHtml(schema: Schema): string {
@@ -111,7 +136,7 @@ function schemaHtml(schema: Schema): string {
   if (oneOf !== undefined) return `${intro}<p>One of ${oneOf.map(typeHtml).join(', ')}</p>`;
   if (properties === undefined) return `${intro}<p>${typeHtml(schema)}</p>`;
   const rows = Object.entries(properties).map(([name, property]) => {
-    const needed = required.includes(name) ? ' (required)' : '';
+    const needed = required.includes(name) ? ' <span class="required">required</span>' : '';
     const value =
       property.default === undefined
         ? ''

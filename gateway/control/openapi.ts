@@ -50,7 +50,7 @@ export function openApiDocument(routes: readonly HttpRoute[]): object {
         basic: {
           type: 'http',
           scheme: 'basic',
-          description: 'KEY:SECRET, the secret in base64 as configured.',
+          description: '`Basic` with the key as user and the secret, in base64 as configured, as password.',
         },
       },
       schemas: schemas(),

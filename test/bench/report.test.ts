@@ -122,7 +122,7 @@ test('the page holds charts and figures, escapes what it shows, and fetches noth
   expect(html.match(/<svg /g)).toHaveLength(8);
   expect(html).toContain('A &lt;fast&gt; one');
   expect(html).toContain('gateway memory');
-  expect(html).toContain('Failed: failed calls');
+  expect(html).toMatch(/FAILED<\/b> failed calls 25\.000 %, limit 0 %/);
   expect(html).not.toMatch(/https?:|<script|<link|src=|@import|NaN|undefined/);
 });
 
