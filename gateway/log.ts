@@ -129,7 +129,7 @@ const hidden = '[redacted]';
 
 /** Names whose value is never written, whatever their case and wherever they stand. */
 const secretNames = new Set(
-  'password passphrase secret token authorization proxyauthorization proxy-authorization authentication credentials privatekey cookie signature digit digits dtmf'.split(
+  'password passphrase secret secretaccesskey token authorization proxyauthorization proxy-authorization authentication credentials privatekey cookie signature digit digits dtmf'.split(
     ' ',
   ),
 );
@@ -162,6 +162,8 @@ function redact(value: unknown, depth: number): unknown {
 }
 
 const urlCredentials = /(\b[a-z][a-z0-9+.-]{0,15}:\/\/)[^\s/@]{1,512}@/gi;
+/** All of it: what a token is called is the server's to choose. */
+const urlQueries = /(\b(?:wss?|https?):\/\/[^\s?#"'<>]{1,2048}\?)[^\s#"'<>]+/gi;
 const urlSecrets =
   /([?&;](?:[a-z0-9_-]{0,32}(?:token|secret|password|signature|sig|key|auth))=)[^&\s"'#]{1,2048}/gi;
 const headerSecrets = /^((?:proxy-)?authorization|(?:proxy-|www-)?authenticate|cookie)[ \t]*:[^\r\n]*/gim;
@@ -172,6 +174,7 @@ function redactText(text: string): string {
   if (!/[=@:]/.test(shown)) return shown;
   return shown
     .replace(urlCredentials, `$1${hidden}@`)
+    .replace(urlQueries, `$1${hidden}`)
     .replace(urlSecrets, `$1${hidden}`)
     .replace(headerSecrets, `$1: ${hidden}`);
 }

@@ -253,7 +253,9 @@ function inlineSvaml(value: unknown, path: string): CalloutSvaml | undefined {
   try {
     parsed = JSON.parse(value);
   } catch (cause) {
-    const message = `${path} must be SVAML as JSON, or an http:// or https:// URL, got ${foundText(value)}`;
+    // Not quoted: what is broken may still hold an authorization.
+    const found = `a text of ${value.length} characters that is neither`;
+    const message = `${path} must be SVAML as JSON, or an http:// or https:// URL, got ${found}`;
     throw new ProtocolError('bad-action', message, { status: 400, cause });
   }
   return { kind: 'svaml', svaml: checkSvaml(parsed, path) };

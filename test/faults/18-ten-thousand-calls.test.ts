@@ -174,19 +174,25 @@ describe.skipIf(process.platform !== 'linux')('10,000 calls', () => {
     const names = Object.keys(kinds);
     const wrong: string[] = [];
     let placed = 0;
-    let over = 0;
     let callouts = 0;
+    const underWay = new Map<number, string>();
     const one = (): void => {
       const number = placed++;
       const isCallout = number % 20 === 19;
       if (isCallout) callouts++;
-      void (isCallout ? callOut() : call(names[number % names.length]!))
+      const name = isCallout ? 'callout' : names[number % names.length]!;
+      underWay.set(number, name);
+      void (isCallout ? callOut() : call(name))
         .then((problem) => void (problem !== undefined && wrong.push(`${number} ${problem}`)))
         .catch((error: unknown) => wrong.push(`${number}: ${error}`))
-        .finally(() => over++);
+        .finally(() => underWay.delete(number));
     };
     const empty = async (): Promise<void> => {
-      await until('all calls are over', () => over === placed && calleeEnded === callouts, 30_000);
+      const isOver = () => underWay.size === 0 && calleeEnded === callouts;
+      await until('all calls are over', isOver, 30_000).catch(() => {
+        for (const [number, name] of underWay) wrong.push(`${number} ${name}: does not end`);
+        for (let lost = calleeEnded; lost < callouts; lost++) wrong.push('a callout that nobody heard of');
+      });
       await gateway.whenEmpty(10_000);
     };
     // Everything has been used once before the figures that it has to come back to.
@@ -216,6 +222,7 @@ describe.skipIf(process.platform !== 'linux')('10,000 calls', () => {
       `figure row 18: ${placed} real calls of ${names.length + 1} kinds in ${minutes.toFixed(1)} min, ${wrong.length} failed, ` +
         `descriptors ${before.handles} → ${after.handles}, memory ${before.mb.toFixed(0)} → ${after.mb.toFixed(0)} MB`,
     );
+    for (const problem of wrong.slice(0, 20)) console.log(problem);
     expect(wrong.slice(0, wrong.length > failedMax ? 20 : 0)).toEqual([]);
     expect(after.handles).toBeLessThanOrEqual(before.handles + socketsMax);
     expect(after.mb - before.mb).toBeLessThan(growthMbMax);

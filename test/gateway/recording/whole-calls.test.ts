@@ -113,7 +113,9 @@ describe('the call goes on', () => {
     expect(failedAtMs).toBeLessThan(performance.now());
     expect(result.durationMs).toBeGreaterThanOrEqual(talkMs);
     expect(result.packetsReceived).toBeGreaterThan((talkMs / 20) * 0.7);
-    await expect.poll(() => notices().map(({ type }) => type)).toEqual(['recording_failed']);
+    await expect
+      .poll(() => notices().map(({ type }) => type), { timeout: 10_000 })
+      .toEqual(['recording_failed']);
     expect(notices()[0]).toMatchObject({ errorMsg: expect.stringContaining('the disk is full') });
     expect(counted).toEqual(['recording-write-failed']);
     const kept = (await readdir(directory)).find((name) => name.endsWith('.wav'));
@@ -134,7 +136,7 @@ describe('the call goes on', () => {
       const { result, notices } = await recordedCall({ s3 }, 's3://calls/kept.wav');
       expect(result).toMatchObject({ outcome: 'completed', endedBy: 'phone' });
       await expect
-        .poll(() => notices().map(({ type }) => type))
+        .poll(() => notices().map(({ type }) => type), { timeout: 10_000 })
         .toEqual(['recording_finished', 'recording_failed']);
       expect(notices()[1]).toMatchObject({ errorMsg: expect.stringContaining('may not write there') });
       expect(JSON.stringify(notices())).not.toContain(server.secretAccessKey);
@@ -143,7 +145,7 @@ describe('the call goes on', () => {
 
       server.fail = () => undefined;
       const next = createRecordings({ directory, thread: false, s3 });
-      await expect.poll(() => server.objects.has('calls/kept.wav'), { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => server.objects.has('calls/kept.wav'), { timeout: 10_000 }).toBe(true);
       await next.close();
       expect(parseWav(server.objects.get('calls/kept.wav')!.body).pcm.length).toBeGreaterThan(8_000);
     } finally {

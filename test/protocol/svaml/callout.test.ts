@@ -65,7 +65,7 @@ describe('a callout', () => {
     { value: conference({ conferenceId: '' }), message: 'conferenceCallout.conferenceId must be 1 to 64 visible characters, got ""' },
     { value: conference({ maxDuration: 99_999 }), message: 'conferenceCallout.maxDuration must be a whole number from 1 to 14400' },
     { value: custom({}), message: 'customCallout.destination must be a mapping with type and endpoint, unless there is an ice, got nothing' },
-    { value: custom({ ice: '{' }), message: 'customCallout.ice must be SVAML as JSON, or an http:// or https:// URL, got "{"' },
+    { value: custom({ ice: '{' }), message: 'customCallout.ice must be SVAML as JSON, or an http:// or https:// URL, got a text of 1 characters that is neither' },
     { value: custom({ ice: 'http://u:p@x' }), message: 'customCallout.ice must be SVAML as JSON, or an http:// or https:// URL' },
     { value: custom({ ice: '{"action":{"name":"park","x":1}}' }), message: 'customCallout.ice.action.x is not a known field' },
     { value: custom({ ice: '5' }), message: 'customCallout.ice must be a mapping with instructions and action, got 5' },
