@@ -50,7 +50,8 @@ function describeEvent(event: PrintedEvent): string {
       return `ready ${event.url}`;
     case 'called': {
       const { callId, from, to, sampleRateHz } = event.call;
-      return `${event.reply}  ${from} → ${to}  ${sampleRateHz} Hz  ${callId}`;
+      // Not every dialect names them.
+      return `${event.reply}  ${from || '?'} → ${to || '?'}  ${sampleRateHz} Hz  ${callId}`;
     }
     case 'ended': {
       const seconds = (event.receivedMs / 1_000).toFixed(1);
