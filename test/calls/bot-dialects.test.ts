@@ -193,7 +193,7 @@ describe.concurrent('bots of other dialects', () => {
     await phone.answered;
     await readingDigit;
     // Long enough for an echo that is measured.
-    await new Promise<void>((resolve) => systemClock.after(600, resolve));
+    await new Promise<void>((resolve) => systemClock.after(400, resolve));
     phone.sendDigits('5');
     const { heard, ...result } = await phone.ended;
     const not = (what: Row['lacks'][number]) => (row.lacks.includes(what) ? 'not-offered' : 'done');
@@ -215,7 +215,7 @@ describe.concurrent('bots of other dialects', () => {
   it('a sample bot plays over AudioSocket', async () => {
     const phone = await dial('tone');
     await phone.answered;
-    await new Promise<void>((resolve) => systemClock.after(500, resolve));
+    await new Promise<void>((resolve) => systemClock.after(400, resolve));
     phone.hangUp();
     expect(loudest((await phone.ended).heard)).toBeCloseTo(-12, 0);
   });
