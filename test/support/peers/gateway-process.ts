@@ -18,6 +18,8 @@ export interface GatewayProcess {
   readonly tcp: string;
   readonly http: string;
   readonly pid: number;
+  /** To send it signals, and to wait for its end. */
+  readonly process: Running;
   /** What it logged so far. */
   readonly log: string;
   calls(): Promise<CallSummary[]>;
@@ -61,28 +63,37 @@ function readBotUrl(line: string): string | undefined {
   return event.type === 'ready' ? event.url : undefined;
 }
 
+export interface GatewayProcessOptions {
+  /** Where it works; default: a new directory, which goes with it. */
+  readonly directory?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly drainLimitSeconds?: number;
+}
+
 /** Starts `callwire serve` in its own process, on loopback ports that the system chooses. */
 export async function startGatewayProcess(
   processes: Processes,
   config: ConfigInput,
+  { directory: given, env = {}, drainLimitSeconds = 1 }: GatewayProcessOptions = {},
 ): Promise<GatewayProcess> {
-  const directory = mkdtempSync(join(tmpdir(), 'callwire-interop-'));
+  const directory = given ?? mkdtempSync(join(tmpdir(), 'callwire-interop-'));
   const file = join(directory, 'callwire.yaml');
   const whole = {
     ...config,
     sip: { listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'], ...config.sip },
     rtp: { address: '127.0.0.1', ports: [0, 0], ...config.rtp },
     http: { ...config.http, listen: '127.0.0.1:0' },
-    media: { workers: 1 },
+    media: { workers: 1, ...config.media },
   };
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(whole, undefined, 2));
   const gateway = processes.start(
     process.execPath,
-    [mainFile, 'serve', '--config', file, '--json-ready', '--drain-limit', '1'],
-    { cwd: directory },
+    [mainFile, 'serve', '--config', file, '--json-ready', '--drain-limit', String(drainLimitSeconds)],
+    { cwd: directory, env: { ...process.env, ...env } },
   );
-  void gateway.ended.finally(() => rmSync(directory, { recursive: true, force: true })).catch(() => {});
+  const leave = () => given ?? rmSync(directory, { recursive: true, force: true });
+  void gateway.ended.finally(leave).catch(() => {});
   return questions(await gateway.line(readReady, readyLimitMs), gateway, credentialsOf(config));
 }
 
@@ -123,6 +134,7 @@ function questions(listening: Listening, gateway: Running, headers: Record<strin
   return {
     ...listening,
     pid: gateway.pid,
+    process: gateway,
     get log() {
       return gateway.stderr;
     },
