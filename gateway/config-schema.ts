@@ -365,10 +365,10 @@ const stream = Type.Object(
     connectTimeoutMs: number('TCP, TLS and upgrade together.', 10, 600_000, 5_000),
     idleTimeout: number('Seconds without anything from the server that end the call.', 0.05, 86_400, 60),
     pingTimeout: number(
-      'Seconds without anything from a WebSocket server, an answer to our pings either, after which its connection counts as lost; it is sent a ping at half of them. 0 = never.',
+      'Seconds without anything from a WebSocket server, an answer to our pings either, after which its connection counts as lost; it is sent a ping after 40 % and 80 % of them. 0 = never.',
       0,
       86_400,
-      20,
+      25,
     ),
     messagesPerSecond: whole(
       'Text messages other than audio, and pings, of a stream server; twice as many may come at once. One more closes with 1008.',

@@ -170,10 +170,15 @@ export class StreamUplink {
   #keep(message: Int16Array): void {
     const { gapMsMax, frameMs, dropped, stuck } = this.#options;
     const lost = this.#state === 'lost';
-    this.#gap.push(message.slice());
     if (this.#behindMs > 0) this.#behindMs += frameMs;
-    if (this.#gap.length * frameMs <= (lost ? gapMsMax : behindMsMax)) return;
-    this.#gap.shift();
+    if ((this.#gap.length + 1) * frameMs <= (lost ? gapMsMax : behindMsMax)) {
+      this.#gap.push(message.slice());
+      return;
+    }
+    // Into the oldest one: a stuck server costs no garbage. There is none where the gap may be shorter than a message.
+    const oldest = this.#gap.shift();
+    oldest?.set(message);
+    if (oldest !== undefined) this.#gap.push(oldest);
     this.framesDropped++;
     dropped();
     if (lost) {

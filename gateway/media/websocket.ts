@@ -18,8 +18,9 @@ const queuedMsMax = 200;
 const queuedBytesMax = 262_144;
 /** Pings are answered while no more than this waits; of those that it misses a server can draw its conclusion. */
 const pongQueuedBytesMax = 16_384;
-/** Its silence is measured in quarters of `pingTimeoutMs`: after two a ping, after four the end. */
-const quarters = 4;
+/** Its silence is measured in tenths of `pingTimeoutMs`: a ping after four and after eight, the end after ten. */
+const silenceParts = 10;
+const pingEveryParts = 4;
 const tooManyMessages = 1008;
 
 /** The frame that the next message of so many samples is written into. TCP takes it before `write` returns, unless it
@@ -50,9 +51,9 @@ class WebSocketClient implements StreamSocket {
   #deadline: NodeJS.Timeout;
   readonly #pingTimeoutMs: number;
   #pinging: NodeJS.Timeout | undefined;
-  /** Something came since the last quarter. */
+  /** Something came in this tenth. */
   #heard = true;
-  #silentQuarters = 0;
+  #silentParts = 0;
   #answer: UpgradeAnswer | undefined;
   readonly #receiver: FrameReceiver;
   #socket: Connection | undefined;
@@ -138,15 +139,16 @@ class WebSocketClient implements StreamSocket {
   }
 
   /** A connection whose other end is gone without a word looks like one on which nothing is said: each library answers
-   *  pings (RFC 6455 §5.5.2). Quarters are counted and no times compared, so that a stall of ours ends nothing. */
+   *  pings (RFC 6455 §5.5.2). Tenths are counted and no times compared, so that a stall of ours ends nothing. */
   #watchSilence(): void {
     if (this.#pingTimeoutMs <= 0) return;
     this.#pinging = setInterval(() => {
-      this.#silentQuarters = this.#heard ? 0 : this.#silentQuarters + 1;
+      this.#silentParts = this.#heard ? 0 : this.#silentParts + 1;
       this.#heard = false;
-      if (this.#silentQuarters >= quarters) return this.#wentSilent();
-      if (this.#silentQuarters === quarters / 2) this.#sendFrame(opcodes.ping, new Uint8Array(0));
-    }, this.#pingTimeoutMs / quarters);
+      if (this.#silentParts === 0) return;
+      if (this.#silentParts >= silenceParts) return this.#wentSilent();
+      if (this.#silentParts % pingEveryParts === 0) this.#sendFrame(opcodes.ping, new Uint8Array(0));
+    }, this.#pingTimeoutMs / silenceParts);
   }
 
   #wentSilent(): void {

@@ -76,7 +76,7 @@ describe('without any configuration', () => {
         idleTimeout: 60,
         tls: [],
         bufferBytes: 5_000_000,
-        pingTimeout: 20,
+        pingTimeout: 25,
         messagesPerSecond: 1_000,
         endpoints: { allow: [], denyPrivate: true },
       },
