@@ -9,6 +9,7 @@ import { ConfigError, type ConfigProblem } from './config-error.ts';
 import { readConfigFile } from './config-file.ts';
 import { ConfigLayers } from './config-layers.ts';
 import { type Config, configFormats, configSchema, type Route } from './config-schema.ts';
+import { holdsSecrets, readableByOthers } from './config-secrets.ts';
 import { errorCode } from './errors.ts';
 
 export { ConfigError, type ConfigProblem, configProblemText } from './config-error.ts';
@@ -66,8 +67,11 @@ export async function loadConfig({
   problems = await missingFiles(config, layers);
   if (problems.length > 0) throw new ConfigError(problems);
 
-  if (file?.readableByOthers === true && holdsSecrets(config)) {
+  if (file?.readableByOthers === true && holdsSecrets(configSchema as SchemaNode, file.value)) {
     warn(`${shown} holds secrets and can be read by every user of this machine; run chmod o-r on it`);
+  }
+  for (const key of await readableByOthers(privateKeys(config))) {
+    warn(`${key} is a private key and can be read by every user of this machine; run chmod o-r on it`);
   }
   for (const sentence of findConfigWarnings(config)) warn(sentence);
   return config;
@@ -129,19 +133,6 @@ function check(layers: ConfigLayers): { config: Config; problems: ConfigProblem[
   };
 }
 
-function holdsSecrets({ applications, recording, routes = [], sip, trunks }: Config): boolean {
-  return (
-    applications.length > 0 ||
-    sip.auth !== undefined ||
-    recording.s3 !== undefined ||
-    trunks.some(({ password }) => password !== undefined) ||
-    routes.some(
-      ({ action }) =>
-        action?.authorization !== undefined || action?.streamingOptions.signing?.secret !== undefined,
-    )
-  );
-}
-
 /** What `tls` names of files. */
 const tlsFiles = ['cert', 'key', 'ca'] as const;
 
@@ -158,6 +149,11 @@ function withFiles(config: Config, directory: string): Config {
     http: { ...http, ...(http.tls && { tls: absolute(http.tls) }) },
     stream: { ...stream, tls: stream.tls.map(absolute) },
   };
+}
+
+function privateKeys({ sip, http, stream }: Config): string[] {
+  const keys = [sip.tls?.key, http.tls?.key, ...stream.tls.map(({ key }) => key)];
+  return [...new Set(keys.filter((key) => key !== undefined))];
 }
 
 async function missingFiles({ sip, http, stream }: Config, layers: ConfigLayers): Promise<ConfigProblem[]> {
