@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** Why a wait was given up: the one who waited is gone. */
 export class Aborted extends Error {
   constructor() {
@@ -28,6 +30,8 @@ export function linkedSignal(...signals: readonly AbortSignal[]): {
 } {
   const controller = new AbortController();
   const abort = () => controller.abort();
+  // As many as there are who hear something now: no leak, of which Node would warn from the eleventh on.
+  setMaxListeners(0, ...signals);
   for (const signal of signals) {
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
