@@ -24,7 +24,7 @@ h2 { font-size: 1.1rem; margin: 2rem 0 .6rem; }
 .origin { color: var(--soft); margin: .2rem 0 1rem; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .7rem; padding: 0; margin: 1rem 0; list-style: none; }
 .facts li { border: 1px solid var(--line); border-radius: 6px; color: var(--soft); padding: .5rem .9rem; }
-.facts b { color: var(--text); display: block; font-size: 1.25rem; white-space: nowrap; }
+.facts b { color: var(--text); display: block; font-size: 1.15rem; }
 .verdicts { list-style: none; margin: 1rem 0; padding: 0; }
 .verdicts li { border-top: 1px solid var(--line); display: flex; gap: 1rem; padding: .25rem 0; }
 .verdicts b { flex: 0 0 4.5rem; }

@@ -82,7 +82,7 @@ Examples:
 
 Delays are of audio, from the packet or message with a marker's first sample to its first sample at the other
 end; the 20 ms that a phone needs to fill a packet come on top. Exit status: 0 all went well, 1 a call failed or
-a threshold was passed, 64 the command line was wrong.`;
+a limit was passed, 64 the command line was wrong. \`npm run bench\` runs a standard set of such loads.`;
 
 export type ParsedOptions =
   | { readonly kind: 'options'; readonly options: LoadOptions }
@@ -146,17 +146,39 @@ function createCommand(write: (text: string) => void): Command {
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: write })
     .allowExcessArguments(false)
+    .optionsGroup('What is loaded:')
     .option('--target <uri>', 'what is dialled: sip:USER@HOST:PORT')
     .option('--spawn', 'start the gateway and the stream servers too, and measure that gateway')
+    .option('--workers <n>', 'its media workers (with --spawn)', wholeNumber(1, 256))
+    .option('--tls', 'its streams are wss:// (with --spawn)')
+    .option(
+      '--callbacks <ms>',
+      'an application decides about every call and takes so long to answer (with --spawn)',
+      wholeNumber(0, CALLBACK_DELAY_MS_MAX),
+    )
+    .option(
+      '--stream-listen <host:port>',
+      'run stream servers there for a gateway started otherwise (with --target)',
+      hostPort,
+    )
+    .option(
+      '--pid <pid>',
+      'process of a gateway on this machine, to measure it (with --target)',
+      wholeNumber(1, 2 ** 31),
+    )
+    .optionsGroup('Calls:')
     .option('--calls <n>', 'calls that stay up', wholeNumber(0, 20_000), defaults.calls)
-    .option('--rate <cps>', 'calls placed a second', aboveZero, defaults.callsPerSecond)
+    .option('--rate <cps>', 'how many of them are placed a second', aboveZero, defaults.callsPerSecond)
+    .option('--churn <cps>', 'short calls a second beside the standing ones', zeroOrMore, 0)
+    .option('--hold <s>', 'how long a short call stays up', aboveZero, defaults.holdSeconds)
+    .option('--warm-up <s>', 'after the last answer, not measured', zeroOrMore, defaults.warmUpSeconds)
     .option(
       '--duration <s>',
-      'from the last answer to the first hang-up',
+      'what is measured, from then to the first hang-up',
       aboveZero,
       defaults.durationSeconds,
     )
-    .option('--warm-up <s>', 'before that, not measured', zeroOrMore, defaults.warmUpSeconds)
+    .optionsGroup('Audio:')
     .addOption(
       new Option('--codec <name>', 'what the phones speak').choices(codecNames).default(defaults.codec),
     )
@@ -173,33 +195,22 @@ function createCommand(write: (text: string) => void): Command {
       new Option('--clear', 'the servers send audio and cut it off by volleys of clear').conflicts(['tone']),
     )
     .option('--tone', 'the servers send paced audio of their own instead of an echo')
-    .option('--churn <cps>', 'short calls a second beside the standing ones', zeroOrMore, 0)
-    .option('--hold <s>', 'how long a short call stays up', aboveZero, defaults.holdSeconds)
-    .option('--tls', 'the streams are wss:// (with --spawn)')
     .addOption(
       new Option('--impair <what>', 'spoil what the phones send: loss=PERCENT,jitter=MS')
         .argParser(impairment)
         .default(defaults.impairment, 'none'),
     )
     .option('--seed <n>', 'of the impairment', wholeNumber(0, 2 ** 31), defaults.seed)
-    .option('--workers <n>', 'media workers of the gateway (with --spawn)', wholeNumber(1, 256))
-    .option(
-      '--callbacks <ms>',
-      'an application decides about every call and takes so long to answer (with --spawn)',
-      wholeNumber(0, CALLBACK_DELAY_MS_MAX),
-    )
-    .option(
-      '--stream-listen <host:port>',
-      'run stream servers there for a gateway started otherwise',
-      hostPort,
-    )
-    .option('--pid <pid>', 'process of the gateway on this machine, to measure it', wholeNumber(1, 2 ** 31))
+    .optionsGroup('Report:')
     .option('--json <file>', 'write the report as JSON; - for standard output')
     .option('--html <file>', 'write the report as a page with charts')
-    .option('--max-loss <percent>', 'fail where more RTP is lost, either way', zeroOrMore)
-    .option('--max-p99 <ms>', 'fail where the p99 of the round trip is longer', aboveZero)
-    .option('--max-spacing <ms>', 'fail where the p99 of the spacing error is larger', aboveZero)
-    .option('--max-failed <percent>', 'fail where more calls fail', zeroOrMore, defaults.maxFailedPercent)
+    .optionsGroup('Limits, beyond which the exit status is 1:')
+    .option('--max-loss <percent>', 'RTP lost, either way', zeroOrMore)
+    .option('--max-p99 <ms>', 'p99 of the round trip; of the downlink without an echo', aboveZero)
+    .option('--max-spacing <ms>', 'p99 of how far successive packets are from 20 ms apart', aboveZero)
+    .option('--max-failed <percent>', 'calls that fail', zeroOrMore, defaults.maxFailedPercent)
+    .optionsGroup('Other:')
+    .helpOption('-h, --help', 'display help for command')
     .addHelpText('after', examples);
 }
 

@@ -9,9 +9,12 @@ export function addAdminCommands(program: Command, io: CommandIo, exit: (status:
   program
     .command('check-config')
     .summary('say what is wrong with a configuration')
-    .description('Says everything that is wrong with a configuration; exit status 78 if anything is.')
+    .description(
+      'Says everything that is wrong with a configuration, with file, line and what was expected. Starts nothing. Exit ' +
+        'status 0 if nothing is wrong, else 78.',
+    )
     .addArgument(new Argument('[file]', 'the configuration').default('callwire.yaml'))
-    .addHelpText('after', '\nExample:\n  callwire check-config /etc/callwire.yaml')
+    .addHelpText('after', '\nExamples:\n  callwire check-config\n  callwire check-config /etc/callwire.yaml')
     .action(async (file: string) => {
       const { runCheckConfig } = await import('./check-config.ts');
       exit(await runCheckConfig(file, io.out));
@@ -19,8 +22,13 @@ export function addAdminCommands(program: Command, io: CommandIo, exit: (status:
 
   addAdminOptions(program.command('calls'))
     .summary('list the live calls')
-    .description('Lists the live calls of a running gateway.')
-    .addHelpText('after', '\nExample:\n  callwire calls --http 127.0.0.1:8080')
+    .description('Lists the live calls of a running gateway, with their ids.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  callwire calls\n' +
+        '  callwire calls --http 192.0.2.7:8080 --key my-app --secret c2VjcmV0\n' +
+        '  callwire calls --config /etc/callwire.yaml --json',
+    )
     .action(async (options: AdminOptions) => {
       const { runCalls } = await import('./calls.ts');
       exit(await runCalls(options, io.out, io.err));
@@ -52,8 +60,13 @@ export function addAdminCommands(program: Command, io: CommandIo, exit: (status:
 
   addAdminOptions(program.command('drain'))
     .summary('let a gateway take no new calls')
-    .description('Lets a running gateway take no new calls; live ones go on.')
-    .addHelpText('after', '\nExample:\n  callwire drain && callwire calls')
+    .description(
+      'Lets a running gateway take no new calls: they are refused with 503. Live ones go on. Only a restart ends it.',
+    )
+    .addHelpText(
+      'after',
+      '\nExample:\n  callwire drain && callwire calls     # stop the gateway when none is left',
+    )
     .action(async (options: AdminOptions) => {
       const { runDrain } = await import('./drain.ts');
       exit(await runDrain(options, io.out, io.err));
@@ -62,10 +75,13 @@ export function addAdminCommands(program: Command, io: CommandIo, exit: (status:
 
 function addAdminOptions(command: Command): Command {
   return command
-    .option('--http <host:port>', 'the HTTP API (default: http.listen of the configuration)')
+    .option(
+      '--http <host:port>',
+      'where the gateway serves HTTP (default: as the configuration says, else 127.0.0.1:8080)',
+    )
     .option(
       '--key <key>',
-      'application (default: the first of the configuration; with --http of --config only)',
+      'application that asks, with --secret (default: the first of the configuration; with --http, only of one that --config names)',
     )
     .option('--secret <secret>', 'its secret; other users of the machine can see it here')
     .option('--config <file>', 'configuration (default: callwire.yaml, if there is one)')

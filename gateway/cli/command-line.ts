@@ -26,6 +26,13 @@ export async function runCommand(
   return status;
 }
 
+const examples = `
+Examples:
+  callwire demo                                   one call on this machine, from end to end
+  callwire serve                                  a gateway; dial sip:echo@HOST with any softphone
+  callwire call sip:echo@127.0.0.1 --duration 5   a phone for it, without a softphone
+  callwire serve --help                           options and examples of a command`;
+
 function createProgram(io: CommandIo, exit: (status: number) => void): Command {
   const program = new Command('callwire')
     .description('A self-hosted gateway that bridges SIP calls to WebSocket servers as linear PCM.')
@@ -37,7 +44,7 @@ function createProgram(io: CommandIo, exit: (status: number) => void): Command {
       writeErr: (text) => io.err.write(text),
     })
     .showHelpAfterError('(--help shows what there is)')
-    .addHelpText('after', '\nExample:\n  callwire serve\n  callwire call sip:echo@127.0.0.1 --duration 5');
+    .addHelpText('after', examples);
   addMainCommands(program, io, exit);
   addAdminCommands(program, io, exit);
   return program;

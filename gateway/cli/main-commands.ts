@@ -30,20 +30,32 @@ const addServe: AddCommand = (program, io, exit) => {
     .command('serve')
     .summary('run the gateway')
     .description(
-      'Runs the gateway. Without a configuration: SIP on port 5060, UDP and TCP, and an embedded echo bot. ' +
-        'SIGTERM and SIGINT let live calls end; a second signal ends them at once.',
+      'Runs the gateway. Without a configuration: SIP on port 5060, UDP and TCP, HTTP on 127.0.0.1:8080, and an ' +
+        'embedded bot that says back what it hears. Prints `ready` and its addresses on standard output once it ' +
+        'listens, and logs on standard error. SIGTERM and SIGINT let live calls end; a second signal ends them at ' +
+        'once. Exit status 78 where the configuration is wrong.',
     )
     .option('--config <file>', 'configuration (default: callwire.yaml, if there is one)')
-    .option('--sip <listener>', 'SIP listener, udp:HOST:PORT, tcp: or tls:; may be repeated', collectText)
-    .option('--http <host:port>', 'where the HTTP API is served')
-    .option('--route <pattern=url>', 'route before the configured ones; may be repeated', collectText)
-    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
+    .option(
+      '--sip <listener>',
+      'SIP listener, udp:HOST:PORT, tcp: or tls:, in place of the configured ones; may be repeated',
+      collectText,
+    )
+    .option('--http <host:port>', 'where the HTTP API and the dashboard are served')
+    .option(
+      '--route <pattern=url>',
+      'who is called (* for any), and the stream server; comes before the configured routes; may be repeated',
+      collectText,
+    )
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
     .option('--json-ready', 'print the ready line as JSON')
     .option('--trace-sip', 'write every SIP message to standard error, credentials hidden')
     .option('--drain-limit <seconds>', 'how long live calls may go on after SIGTERM', readSeconds, 30)
     .addHelpText(
       'after',
-      "\nExample:\n  callwire serve --sip udp:127.0.0.1:5060 --route '*=ws://127.0.0.1:9000/'",
+      '\nExamples:\n  callwire serve\n      dial sip:echo@HOST with a softphone, or use callwire call\n' +
+        "  callwire serve --sip udp:127.0.0.1:5060 --route '*=ws://127.0.0.1:9000/'\n      every call goes to your " +
+        'stream server\n  callwire serve --config /etc/callwire.yaml --log-level debug',
     )
     .action(async (flags: ServeFlags) => {
       const { runServe } = await import('./serve.ts');
@@ -63,8 +75,11 @@ const addCall: AddCommand = (program, io, exit) => {
       '<sip-uri>',
       'whom to call, such as sip:echo@127.0.0.1:5060, sip:echo@10.0.0.1;transport=tcp or sips:echo@sip.example.com',
     )
-    .option('--from <uri>', 'who calls')
-    .option('--codec <list>', 'codecs offered, in order, such as pcma,pcmu (default: all)')
+    .option('--from <uri>', 'who calls, such as sip:alice@example.com')
+    .option(
+      '--codec <list>',
+      'codecs offered, in order, some of pcmu,pcma,g722,opus,l16,l16-8000 (default: the first four)',
+    )
     .addOption(
       new Option('--srtp [mode]', 'encrypt audio, with keys in SDP')
         .choices(['off', 'optional', 'required'])
@@ -80,15 +95,20 @@ const addCall: AddCommand = (program, io, exit) => {
     )
     .option('--ring-timeout <seconds>', 'give up when nobody answers', readSeconds, 60)
     .option('--dtmf <digits>', 'RFC 4733 digits to send, w for half a second', readDigits)
-    .option('--header <name: value>', 'header of the INVITE; may be repeated', collectHeader)
+    .option(
+      '--header <name: value>',
+      'header of the INVITE, such as "X-Ticket: 4815"; may be repeated',
+      collectHeader,
+    )
     .option('--ca <file>', "authority trusted over TLS besides the system's, PEM")
     .option('--insecure', 'trust every certificate')
-    .option('--user <name>', 'user of the digest')
+    .option('--user <name>', 'user name, where the far side asks for one')
     .option('--password <password>', 'its password')
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
-      '\nExample:\n  callwire call sip:echo@127.0.0.1 --play hello.wav --record heard.wav --codec pcma',
+      '\nExamples:\n  callwire call sip:echo@127.0.0.1 --play hello.wav --record heard.wav --codec pcma\n' +
+        "  callwire call 'sip:echo@192.0.2.7;transport=tcp' --user alice --password secret --dtmf 1w2 --json",
     )
     .action(async (uri: string, flags: CallFlags) => {
       const { runCall } = await import('./call.ts');
@@ -102,8 +122,9 @@ const addBot: AddCommand = (program, io, exit) => {
     .summary('run a sample stream server')
     .description(
       'Runs a sample stream server: echo says back what it hears, tone sends 1 kHz, play plays a WAV and hangs up, ' +
-        'record writes what it hears to a WAV. With --dialect it is one of those that other platforms talk to; only with ' +
-        'sinch can it refuse a call before the phone was answered (--reply), with others it hangs up.',
+        'record writes what it hears to a WAV. It runs until Ctrl-C. With --dialect it is one of those that other ' +
+        'platforms talk to; only with sinch can it refuse a call before the phone was answered (--reply), with others ' +
+        'it hangs up.',
     )
     .addArgument(new Argument('<kind>', 'what it does with a call').choices([...botKinds]))
     .option(
@@ -132,7 +153,8 @@ const addBot: AddCommand = (program, io, exit) => {
     .option('--json', 'print each event as a line of JSON')
     .addHelpText(
       'after',
-      "\nExample:\n  callwire bot record --file heard.wav\n  callwire serve --route '*=ws://127.0.0.1:9000/'\n" +
+      "\nExamples:\n  callwire bot record --file heard.wav\n      for callwire serve --route '*=ws://127.0.0.1:9000/'\n" +
+        '  callwire bot echo --reply busy\n' +
         '  callwire bot echo --dialect twilio\n  callwire bot tone --dialect audiosocket --listen 127.0.0.1:9092',
     )
     .action(async (kind: BotKind, flags: BotFlags) => {
@@ -155,7 +177,11 @@ const addConformance: AddCommand = (program, io, exit) => {
     .option('--only <rules>', 'rules to judge, such as R1,R4 (default: all)')
     .option('--long', 'judge also what takes more than a minute: R13')
     .option('--timeout-ms <ms>', 'how long to wait for a reply (default: 10000)', readPositiveNumber)
-    .addHelpText('after', '\nExample:\n  callwire conformance ws://127.0.0.1:9000/ --junit conformance.xml')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  callwire conformance ws://127.0.0.1:9000/\n' +
+        '  callwire conformance ws://127.0.0.1:9000/ --only R1,R4 --junit conformance.xml',
+    )
     .action(async (url: string, flags: ConformanceFlags) => {
       const { runConformanceCommand } = await import('./conformance.ts');
       exit(await runConformanceCommand(url, flags, io));
@@ -173,7 +199,10 @@ const addDemo: AddCommand = (program, io, exit) => {
     .option('--play <wav>', 'what the phone says (default: a sentence of ours)')
     .option('--record <wav>', 'where what it hears goes', 'demo-heard.wav')
     .option('--sample-rate <hz>', 'rate of the stream to the bot', readSampleRate, 16_000)
-    .addHelpText('after', '\nExample:\n  callwire demo --sample-rate 48000')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  callwire demo\n  callwire demo --play hello.wav --sample-rate 48000',
+    )
     .action(async (flags: DemoFlags) => {
       const { runDemo } = await import('./demo.ts');
       exit(await runDemo(flags, io));
@@ -188,6 +217,7 @@ const addBench: AddCommand = (program, io, exit) => {
     .allowUnknownOption()
     .passThroughOptions()
     .argument('[options...]')
+    .addHelpText('after', '\nOptions and examples:\n  callwire bench --help')
     .action(async (argv: string[]) => {
       // The harness lies beside the gateway and builds on it, so nothing here may import it by name.
       const location = new URL('../../bench/load-command.js', import.meta.url);

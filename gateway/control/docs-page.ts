@@ -62,13 +62,15 @@ p{margin:.4rem 0}
 table{margin:.4rem 0}
 td{padding:.3rem .8rem .3rem 0}
 td:first-child{overflow-wrap:normal;width:1%}
+td:first-child code{white-space:nowrap}
 td:last-child{padding-right:0}
 .required{color:var(--soft);font-size:.85em}
 [id]{scroll-margin-top:3rem}
 @media (max-width:40rem){
 tr,td,td:first-child{display:block;width:auto}
 td{border:0;padding:0}
-td:first-child{border-top:1px solid var(--line);overflow-wrap:anywhere;padding-top:.4rem}
+td:first-child{border-top:1px solid var(--line);padding-top:.4rem}
+td:first-child code{overflow-wrap:anywhere;white-space:normal}
 td:last-child{padding-bottom:.4rem}
 td table{border-left:2px solid var(--line);padding-left:.7rem}
 td table,td tbody{display:block}
@@ -77,7 +79,9 @@ td table,td tbody{display:block}
 `;
 
 const accessExample = `curl -u KEY:SECRET http://127.0.0.1:8080/calls
-curl http://127.0.0.1:8080/calls              # no applications configured, on this machine`;
+
+# without configured applications, on the gateway's own machine
+curl http://127.0.0.1:8080/calls`;
 
 export function docsPage(document: object): string {
   const { info, tags, paths, components } = document as Document;

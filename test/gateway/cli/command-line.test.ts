@@ -24,7 +24,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-const subcommands = ['serve', 'call', 'bot', 'demo', 'check-config', 'calls', 'hangup', 'drain'];
+const subcommands = [
+  'serve',
+  'call',
+  'bot',
+  'conformance',
+  'demo',
+  'check-config',
+  'calls',
+  'hangup',
+  'trace',
+  'drain',
+];
 
 describe('help', () => {
   test('names every subcommand', async () => {
@@ -37,7 +48,7 @@ describe('help', () => {
     const { status, out } = await run(name, '--help');
     expect(status).toBe(0);
     expect(out).toContain(`Usage: callwire ${name}`);
-    expect(out).toMatch(/\nExample:\n {2}callwire /);
+    expect(out).toMatch(/\nExamples?:\n {2}callwire /);
   });
 
   test('version is that of the package', async () => {
