@@ -5,7 +5,7 @@ import type { Call } from './calls/call.ts';
 import type { CallContext, CallHandlers } from './calls/call-context.ts';
 import { Conferences } from './calls/conferences.ts';
 import { ControlEvents } from './calls/control-events.ts';
-import { diceOf, refusalCode } from './calls/end-reason.ts';
+import { diceOf, endingCode, refusalCode } from './calls/end-reason.ts';
 import { LiveCallControl } from './calls/live-call-control.ts';
 import { CallRegistry } from './calls/registry.ts';
 import { StreamCircuits } from './calls/stream-circuits.ts';
@@ -181,9 +181,10 @@ function handlersOf({ metrics, watching, named }: CallPlaneOptions): CallHandler
       watching?.answered?.(call);
     },
     ending: (call) => {
-      const { result, reason } = diceOf(call.endReason ?? 'internalError', call.answeredMs !== undefined);
-      metrics.callEnded({ direction: call.direction, result, reason });
-      const code = call.answeredMs === undefined && refusalCode(call.endReason ?? 'internalError');
+      const { direction, answeredMs, endReason = 'internalError' } = call;
+      const { result, reason } = diceOf(endReason, answeredMs !== undefined);
+      metrics.callEnded({ direction, result, reason, ending: endingCode(endReason) });
+      const code = answeredMs === undefined && refusalCode(endReason);
       if (code) metrics.counted(code);
       watching?.ending?.(call);
     },

@@ -10,6 +10,8 @@ export interface CallOutcome {
   readonly result: string;
   /** `CALLERHANGUP`, `TIMEOUT`, … */
   readonly reason: string;
+  /** The same in our own words, which tell more apart: `rtp-timeout`. */
+  readonly ending?: string;
 }
 
 /** The gateway's figures. Names and labels are those of the outside contract; nothing here throws, and no label
@@ -94,6 +96,12 @@ export function createMetrics({ process = false, logLinesDropped }: MetricsOptio
     labelNames: ['direction', 'result', 'reason'],
     registers,
   });
+  const endings = new Counter({
+    name: 'callwire_call_endings_total',
+    help: 'Calls that ended, by what ended them.',
+    labelNames: ['ending'],
+    registers,
+  });
   const sipMessages = new Counter({
     name: 'callwire_sip_messages_total',
     help: 'SIP messages received and sent; a response counts for the method that it answers.',
@@ -143,8 +151,9 @@ export function createMetrics({ process = false, logLinesDropped }: MetricsOptio
   return {
     contentType: registry.contentType,
     callStarted: () => callsActive.inc(),
-    callEnded({ direction, result, reason }) {
+    callEnded({ direction, result, reason, ending }) {
       callsActive.dec();
+      if (ending !== undefined) endings.inc({ ending });
       calls.inc({ direction, result, reason });
     },
     sipMessage(method, direction) {

@@ -120,6 +120,10 @@ export function diceOf(
 /** What an ending without an answer is counted as, `no-route`; undefined where it is nobody's fault: a caller who
  *  gave up or a busy server refused nothing that anybody has to mend. */
 export function refusalCode(reason: EndReason): string | undefined {
-  if (endReasons[reason].fault === 'nobody') return undefined;
+  return endReasons[reason].fault === 'nobody' ? undefined : endingCode(reason);
+}
+
+/** As metrics write it: `rtp-timeout`. */
+export function endingCode(reason: EndReason): string {
   return reason.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
