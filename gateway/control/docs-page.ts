@@ -50,7 +50,7 @@ interface Document {
 const style = `${pageStyle}
 body{max-width:60rem}
 h2{border-bottom:1px solid var(--line);padding-bottom:.2rem}
-pre{background:var(--panel);border-radius:.4rem;overflow-x:auto;padding:.7rem 1rem}
+pre{background:var(--panel);border-radius:.4rem;padding:.7rem 1rem;white-space:pre-wrap}
 details{border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0;padding:.35rem .8rem}
 details[open]>summary{margin-bottom:.4rem}
 summary{cursor:pointer}
