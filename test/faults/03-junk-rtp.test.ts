@@ -98,6 +98,7 @@ describe.skipIf(process.platform !== 'linux')('100,000 datagrams of junk at one 
   it('from strangers: neither it nor its neighbours lose anything, and none of it is heard', async () => {
     const calls = neighbours + 1;
     const { gateway, firstPort } = await startGateway(calls);
+    const stalls = await StallMeter.start();
     const running = Array.from({ length: calls }, () => call(gateway));
     await until('all calls talk', async () => (await gateway.calls()).length === calls, 20_000);
     const sockets: Socket[] = [];
@@ -108,14 +109,13 @@ describe.skipIf(process.platform !== 'linux')('100,000 datagrams of junk at one 
       await once(socket, 'listening');
       sockets.push(socket);
     }
-    const stalls = await StallMeter.start();
     const counts = await flood({ perSecond, total }, (junk, index) => {
       // RTP, RTP, RTP, RTCP in turn.
       const port = firstPort + Number(index % 4 === 3);
       sockets[index % sockets.length]!.send(junk, port, '127.0.0.1');
     });
-    const stallMs = await stalls.stop();
     const reports = await Promise.all(running);
+    const stallMs = await stalls.stop();
     for (const socket of sockets) socket.close();
     const worst = damage(reports);
     say('from strangers', counts, worst, stallMs);
@@ -145,6 +145,7 @@ describe.skipIf(process.platform !== 'linux')('100,000 datagrams of junk at one 
       },
     };
     const phone = await createPhone({ address: '127.0.0.1', network });
+    const stalls = await StallMeter.start();
     const running = Array.from({ length: neighbours }, () => call(gateway));
     const placed = await phone.placeCall({
       target: `sip:echo@${gateway.udp}`,
@@ -156,7 +157,6 @@ describe.skipIf(process.platform !== 'linux')('100,000 datagrams of junk at one 
     await until('the phone talks', () => opened.slice(1).some(({ to }) => to !== undefined), 5_000);
     const { socket, to } = opened.slice(1).find((entry) => entry.to !== undefined)!;
     const lostBefore = await gateway.metric('callwire_rtp_lost_total');
-    const stalls = await StallMeter.start();
     // With a marker or an extension it could pass for the phone's own audio, which nobody can tell apart.
     const counts = await flood({ perSecond, total }, (junk) => {
       const foreign =
@@ -165,11 +165,11 @@ describe.skipIf(process.platform !== 'linux')('100,000 datagrams of junk at one 
           : junk;
       socket.send(foreign, 0, foreign.length, to!.port, to!.address);
     });
-    const stallMs = await stalls.stop();
     const lost = (await gateway.metric('callwire_rtp_lost_total')) - lostBefore;
     placed.hangUp();
     const result = await placed.ended;
     const reports = await Promise.all(running);
+    const stallMs = await stalls.stop();
     const worst = damage(reports);
     say('from its own phone, neighbours', counts, worst, stallMs);
     console.log(`figure row 3: from its own phone: ${lost} of its ${result.packetsSent} packets lost`);

@@ -1,4 +1,5 @@
 import { FlacError, FlacReader } from '../../codecs/flac-decoder.ts';
+import { buildFlacHeader, FlacEncoder } from '../../codecs/flac-encoder.ts';
 import { OggOpusReader } from '../../codecs/ogg-opus.ts';
 import { buildOggPage } from '../../codecs/ogg-page.ts';
 import { buildWav, parseWav, WavError } from '../../codecs/wav.ts';
@@ -100,6 +101,13 @@ const accepted = [
   '',
   '',
 ].join('\r\n');
+
+function flacOf(channels: 1 | 2, sample: (at: number) => number): Uint8Array {
+  const encoder = new FlacEncoder({ channels, sampleRateHz: 16_000 });
+  const frames = encoder.push(Int16Array.from({ length: 300 * channels }, (_, at) => sample(at)));
+  const header = buildFlacHeader({ sampleRateHz: 16_000, channels });
+  return Uint8Array.from(Buffer.concat([header, ...frames, encoder.finish() ?? new Uint8Array(0)]));
+}
 
 /** The reader of Ogg Opus refuses with a RangeError that says what it wants. */
 function isOfTheFile(error: unknown): boolean {
@@ -245,41 +253,8 @@ export const mediaTargets: readonly FuzzTarget[] = [
     seeds: [
       buildWav({ sampleRateHz: 8_000, channels: 1, pcm: Int16Array.from([1, 2, 3, -4, 5]) }),
       buildWav({ sampleRateHz: 44_100, channels: 2, pcm: new Int16Array(80) }),
-      frame(
-        0x66,
-        0x4c,
-        0x61,
-        0x43,
-        0x80,
-        0,
-        0,
-        34,
-        16,
-        0,
-        16,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0x0a,
-        0xc4,
-        0x40,
-        0xf0,
-        ...new Array(20).fill(0),
-        0xff,
-        0xf8,
-        0x69,
-        0x08,
-        0,
-        0,
-        0xbf,
-        3,
-        0x58,
-        0xfd,
-      ),
+      flacOf(1, (at) => 9_000 * Math.sin(at / 9)),
+      flacOf(2, (at) => (at * 7_919) % 30_011),
       buildOggPage({
         serial: 1,
         sequence: 0,

@@ -152,7 +152,12 @@ export const sipTargets: readonly FuzzTarget[] = [
       for (let at = 0; at < input.length; at += 7)
         pieces.push(...framer.push(input.subarray(at, at + 7), at));
       if (framer.pendingBytes > 200_000) throw new Error(`holds ${framer.pendingBytes} bytes`);
-      const kinds = (frames: typeof whole): string => frames.map(({ kind }) => kind).join();
+      // Pings that come at once are answered as one.
+      const kinds = (frames: typeof whole): string =>
+        frames
+          .map(({ kind }) => kind)
+          .filter((kind, at, all) => kind !== 'ping' || all[at - 1] !== 'ping')
+          .join();
       if (kinds(whole) !== kinds(pieces))
         throw new Error(`${kinds(whole)} at once, ${kinds(pieces)} in pieces`);
       for (const frame of whole) if (frame.kind === 'message') parseMessage(frame.bytes);

@@ -1,6 +1,8 @@
-import { type ConfigInput, defaultConfig } from '../../gateway/config.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../gateway/config.ts';
 import { ConfigError } from '../../gateway/config-error.ts';
-import { parseConfigFile } from '../../gateway/config-file.ts';
 import { checkSignature, parseAuthorization } from '../../protocol/signing.ts';
 import { dialectNamed } from '../../protocol/stream/dialects.ts';
 import { type StreamDialectName, streamDialectNames } from '../../protocol/stream/messages.ts';
@@ -130,6 +132,10 @@ routes:
   - { to: echo, action: { name: connectStream, destination: { type: Websocket, endpoint: "ws://127.0.0.1:9000/" } } }
 `;
 
+const configDirectory = mkdtempSync(join(tmpdir(), 'callwire-fuzz-'));
+const configFile = join(configDirectory, 'callwire.yaml');
+process.once('exit', () => rmSync(configDirectory, { recursive: true, force: true }));
+
 const request = {
   method: 'POST',
   path: '/calling/v1/callouts',
@@ -196,9 +202,9 @@ export const textTargets: readonly FuzzTarget[] = [
       '~',
     ),
     refuses: (error) => error instanceof ConfigError,
-    run(input) {
-      const { value } = parseConfigFile('callwire.yaml', Buffer.from(input).toString('utf8'));
-      defaultConfig(value as ConfigInput);
+    async run(input) {
+      writeFileSync(configFile, input);
+      await loadConfig({ file: configFile, env: {}, directory: configDirectory });
     },
   },
   {
