@@ -16,7 +16,10 @@ export interface AskedGateway {
 export async function startAskedGateway(
   processes: Processes,
   config: ConfigInput,
-  options: GatewayProcessOptions & { readonly sampleRate?: number } = {},
+  options: GatewayProcessOptions & {
+    readonly sampleRate?: number;
+    readonly instructions?: readonly object[];
+  } = {},
 ): Promise<AskedGateway> {
   const callbacks = await startCallbackServer();
   const endpoints = new Map<string, string>();
@@ -30,7 +33,8 @@ export async function startAskedGateway(
     names.set(json.callid, name);
     const destination = { type: 'Websocket', endpoint: endpoints.get(name) };
     const streamingOptions = { sampleRate: options.sampleRate ?? 16_000 };
-    return { body: { action: { name: 'connectStream', destination, streamingOptions } } };
+    const { instructions = [] } = options;
+    return { body: { instructions, action: { name: 'connectStream', destination, streamingOptions } } };
   };
   const key = 'faults';
   const secret = Buffer.from('faults-of-tests!').toString('base64');
