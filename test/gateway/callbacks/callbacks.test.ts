@@ -365,6 +365,18 @@ describe('news', () => {
     expect(callbacks.waiting).toBe(6);
   });
 
+  test('that nobody has taken within retryFor are given up, and counted', async () => {
+    const app = await server();
+    app.reply = () => ({ status: 400 });
+    const { callbacks, counted } = callbacksOf({
+      application: { callbackUrl: app.url },
+      limits: { retryFor: 0 },
+    });
+    callbacks.tell('app', dice);
+    await expect.poll(() => counted).toEqual(['callback-failed', 'callback-expired']);
+    expect(callbacks.waiting).toBe(0);
+  });
+
   test('left over at the end are counted', async () => {
     const app = await server();
     app.reply = () => () => {};

@@ -160,6 +160,7 @@ describe('GET /events', () => {
 
   test('is a stream of events to so many readers at a time, each its own', async () => {
     const control = fakeCallControl();
+    const metrics = createMetrics();
     server = await startHttpServer({
       listen: { address: '127.0.0.1', port: 0 },
       applications: [app, other],
@@ -173,7 +174,7 @@ describe('GET /events', () => {
         eventQueue: 10,
         eventHistory: 10,
       },
-      metrics: createMetrics(),
+      metrics,
       log: silentLog,
     });
     const follow = (who: typeof app) =>
@@ -193,6 +194,7 @@ describe('GET /events', () => {
     expect(mine.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     const refused = await askHttp(server.url, 'GET', '/events', basicHeaders(app));
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '10']);
+    expect(await metrics.text()).toContain('callwire_refused_total{reason="events-refused"} 1');
     control.publish({ callId: 'a' });
     control.publish({ callId: 'b', applicationKey: 'other' });
     control.publish({ callId: 'c' });
