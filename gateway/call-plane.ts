@@ -1,4 +1,5 @@
 import type { Codec } from '../codecs/codec.ts';
+import { parseUri } from '../protocol/sip/uri.ts';
 import { type AudioLibrary, createAudioLibrary } from './audio/audio-library.ts';
 import { type Callbacks, createCallbacks } from './callbacks/callbacks.ts';
 import type { Call } from './calls/call.ts';
@@ -21,8 +22,10 @@ import { Destinations } from './routing/destinations.ts';
 import { createEndpointGuard } from './routing/endpoint-guard.ts';
 import { OutboundGuard } from './routing/outbound-guard.ts';
 import { createRouter } from './routing/router.ts';
+import { findRoute } from './routing/static-routes.ts';
 import type { RegisteredContact } from './signaling/registrar.ts';
 import type { UserAgent } from './signaling/session.ts';
+import type { TextMessage } from './signaling/text-messages.ts';
 
 export interface CallPlaneOptions {
   readonly config: Config;
@@ -50,6 +53,9 @@ export class CallPlane {
   readonly #callbacks: Callbacks;
   readonly #audio: AudioLibrary;
   readonly #recordings: Recordings;
+  readonly #events: ControlEvents;
+  readonly #config: Config;
+  readonly #clock: Clock;
   #userAgent: Pick<UserAgent, 'invite'> | undefined;
   #lookup: (username: string) => readonly RegisteredContact[] = () => [];
 
@@ -83,6 +89,9 @@ export class CallPlane {
     }));
     this.conferences = new Conferences(pool);
     const events = new ControlEvents(log);
+    this.#events = events;
+    this.#config = config;
+    this.#clock = clock;
     const router = createRouter(config);
     const context: CallContext = {
       clock,
@@ -151,10 +160,26 @@ export class CallPlane {
     this.#lookup = (username) => peers.lookup(username);
   }
 
+  /** A MESSAGE outside any call goes to the application that its route names, as an event. False where there is none. */
+  messageReceived(message: TextMessage): boolean {
+    const { routes = [], applications } = this.#config;
+    const [from, to] = [userOf(message.from), userOf(message.to)];
+    const applicationKey = findRoute(routes, { from, to })?.application ?? applications[0]?.key;
+    if (applicationKey === undefined) return false;
+    const timestamp = new Date(this.#clock.wallMs()).toISOString();
+    this.#events.happened({ ...message, type: 'message.received', callId: '', applicationKey, timestamp });
+    return true;
+  }
+
   /** Once no call is left: news and recordings get a last try. */
   async close(): Promise<void> {
     await Promise.all([this.#callbacks.close(), this.#recordings.close(), this.#audio.close()]);
   }
+}
+
+function userOf(uri: string): string {
+  const { user, host } = parseUri(uri);
+  return user ?? host;
 }
 
 function circuitsOf({ clock, log, metrics }: CallPlaneOptions): StreamCircuits {

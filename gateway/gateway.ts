@@ -1,3 +1,4 @@
+import { opusLibrary } from '../codecs/opus-native.ts';
 import { headerValue, type SipMessage } from '../protocol/sip/message.ts';
 import type { AudioLibrary } from './audio/audio-library.ts';
 import { callCodecs, missingCodec } from './call-codecs.ts';
@@ -8,7 +9,7 @@ import type { Call } from './calls/call.ts';
 import type { CallHandlers } from './calls/call-context.ts';
 import type { CallControl } from './calls/call-control.ts';
 import type { CallRegistry } from './calls/registry.ts';
-import { readCertificate } from './certificate-files.ts';
+import { type Certificate, readCertificate } from './certificate-files.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { callTrace } from './control/call-trace.ts';
@@ -19,10 +20,12 @@ import { createMediaPool, type MediaPool, type MediaReport, type MediaSettings }
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Network, systemNetwork } from './network.ts';
 import type { Recordings } from './recording/recordings.ts';
+import { CertificateWatch } from './signaling/certificate-watch.ts';
 import { MessageTrace, traceMessage } from './signaling/message-trace.ts';
 import { traceBlock } from './signaling/readable-message.ts';
 import type { RegistrationView } from './signaling/registrar.ts';
 import type { UserAgent, UserAgentHandlers } from './signaling/session.ts';
+import { receiveTextMessage } from './signaling/text-messages.ts';
 import type { TrunkView } from './signaling/trunks.ts';
 import { createUserAgent } from './signaling/user-agent.ts';
 import { SipPeers } from './sip-peers.ts';
@@ -70,6 +73,9 @@ export interface Gateway {
   registrations(): RegistrationView[];
   /** The trunks of the configuration, and whether they are registered. */
   trunks(): TrunkView[];
+  /** Reads the certificate of the SIP listeners anew, as it does by itself within a minute of a change. False where it
+   *  cannot be used; the old one stays then. */
+  reloadCertificates(): Promise<boolean>;
   /** Takes no new calls, lets live ones go on for up to `limitMs`, ends the rest, closes. */
   drain(limitMs: number): Promise<void>;
   /** Ends every call and closes at once. */
@@ -91,7 +97,8 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
   const codecs = callCodecs(config.rtp.codecs);
   const missing = missingCodec(config.rtp.codecs);
   if (missing !== undefined) io.log.warn({ codec: 'opus' }, missing);
-  io.log.info({ codecs: codecs.map(({ name }) => name) }, 'codecs of calls');
+  const opusFec = codecs.some(({ name }) => name === 'opus') && opusLibrary !== undefined;
+  io.log.info({ codecs: codecs.map(({ name }) => name), opusFec }, 'codecs of calls');
   const metrics = createMetrics({ logLinesDropped: () => io.log.linesDropped ?? 0 });
   const pool = io.createMediaPool({
     workers: config.media.workers,
@@ -134,6 +141,7 @@ class RunningGateway implements Gateway {
   readonly #trace: MessageTrace;
   #userAgent: UserAgent | undefined;
   #peers: SipPeers | undefined;
+  #certificate: CertificateWatch | undefined;
   #http: { readonly address: string; close(): Promise<void> } | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
@@ -166,13 +174,17 @@ class RunningGateway implements Gateway {
       sessionTimer: sessionTimerOf(config.sip.sessionTimer),
       access: peers.access,
       limits: { connectionsPerSourceMax: config.sip.limits.connectionsPerSource },
-      methodsServed: peers.methodsServed,
+      methodsServed: [...peers.methodsServed, 'MESSAGE'],
       ...(this.#io.localAddressFor && { localAddressFor: this.#io.localAddressFor }),
       handlers: {
         ...this.#signaling(),
-        requestedOutside: (request, source) => peers.receive(request, source),
+        requestedOutside: (request, source) =>
+          request.method === 'MESSAGE'
+            ? receiveTextMessage(request, source, (message) => this.#plane.messageReceived(message))
+            : peers.receive(request, source),
       },
     });
+    await this.#watchCertificate(tls);
     this.#peers = peers;
     peers.start(this.#userAgent);
     this.#plane.useSip(this.#userAgent, peers);
@@ -197,6 +209,18 @@ class RunningGateway implements Gateway {
         callsByWorker: () => this.#registry.callsByWorker(),
       },
     });
+  }
+
+  async #watchCertificate(tls: Config['sip']['tls']): Promise<void> {
+    if (tls === undefined) return;
+    const { clock, log } = this.#io;
+    const reload = (certificate: Certificate): void => this.#userAgent?.reloadTls({ ...tls, ...certificate });
+    this.#certificate = new CertificateWatch({ files: tls, setting: 'sip.tls', clock, log, reload });
+    await this.#certificate.start();
+  }
+
+  async reloadCertificates(): Promise<boolean> {
+    return (await this.#certificate?.reload()) ?? true;
   }
 
   /** Counts what the system does not take of SIP; of RTP the workers report it. */
@@ -294,6 +318,7 @@ class RunningGateway implements Gateway {
         this.#io.log.error({ err: error, what }, 'could not close');
       }
     };
+    this.#certificate?.close();
     this.#registry.startDraining();
     await attempt('calls', () => this.#registry.endAll('shutdown'));
     const farewells = [

@@ -85,7 +85,10 @@ export interface ControlEvent {
     | 'recording.started'
     | 'recording.finished'
     | 'recording.available'
-    | 'recording.failed';
+    | 'recording.failed'
+    /** A MESSAGE outside any call. */
+    | 'message.received';
+  /** Empty where no call is concerned. */
   readonly callId: string;
   readonly applicationKey: string;
   /** ISO 8601. */

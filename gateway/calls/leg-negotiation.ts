@@ -92,7 +92,7 @@ export class LegNegotiation {
   writeAnswer(): string {
     const remote = this.#remote!;
     const agreed = this.#agreed!;
-    const key = this.#keys.answer(agreed.remoteKey);
+    const key = this.#keyFor(agreed);
     // Said again in a 200 after a 183, it is the same description.
     const text = writeAnswer(remote, agreed, this.#localMedia(Math.max(1, this.#sessionVersion)), key);
     this.#sessionVersion = Math.max(1, this.#sessionVersion);
@@ -104,7 +104,7 @@ export class LegNegotiation {
   answer(text: string): string {
     const remote = readOffer(text);
     const agreed = negotiate(remote, this.#preferences);
-    const key = this.#keys.answer(agreed.remoteKey);
+    const key = this.#keyFor(agreed);
     const before = this.#localSdp;
     const unchanged = writeAnswer(remote, agreed, this.#localMedia(this.#sessionVersion), key);
     this.#take(remote, agreed);
@@ -146,6 +146,12 @@ export class LegNegotiation {
     if (known?.sessionId === sessionId && known.sessionVersion === sessionVersion) return false;
     this.#take(remote, readAnswer(text, this.#localOffer(this.#wish)));
     return true;
+  }
+
+  /** Ours; a new one where the far side's audio has moved, whose rollover counter nobody there knows. */
+  #keyFor(agreed: Negotiated<Codec>) {
+    if (!isUnspecified(agreed.remote)) this.#keys.goTo(agreed.remote);
+    return this.#keys.answer(agreed.remoteKey);
   }
 
   #take(remote: RemoteMedia, agreed: Negotiated<Codec>): void {

@@ -5,7 +5,7 @@ import { type Gateway, type GatewayIo, startGateway } from '../gateway.ts';
 import { createLog, type Log } from '../log.ts';
 import type { CommandIo } from './command-io.ts';
 import { type ExitStatus, exitStatus } from './exit-status.ts';
-import { onStopSignal } from './signals.ts';
+import { onReloadSignal, onStopSignal } from './signals.ts';
 
 export interface ServeFlags {
   readonly config?: string;
@@ -69,7 +69,7 @@ export async function serveUntilStopped(
 }
 
 export interface Running {
-  readonly gateway: Pick<Gateway, 'listening' | 'activeCalls' | 'drain' | 'close'>;
+  readonly gateway: Pick<Gateway, 'listening' | 'activeCalls' | 'drain' | 'close' | 'reloadCertificates'>;
   readonly bots: Pick<EmbeddedBots, 'close'> | undefined;
 }
 
@@ -103,13 +103,14 @@ function readyLine({ listening }: Pick<Gateway, 'listening'>, asJson: boolean): 
 
 /** Resolves when the gateway is closed: drained after the first signal, at once after the second. */
 async function untilStopped(gateway: Running['gateway'], drainLimitMs: number, log: Log): Promise<void> {
+  const deaf = onReloadSignal(() => void gateway.reloadCertificates());
   await new Promise<void>((resolve, reject) => {
     const undo = onStopSignal((count) => {
       if (count > 1) log.warn({ calls: gateway.activeCalls }, 'second signal, ending calls now');
       const closed = count === 1 ? gateway.drain(drainLimitMs) : gateway.close();
       closed.then(resolve, reject).finally(undo);
     });
-  });
+  }).finally(deaf);
 }
 
 function describeStartError(error: unknown): string {

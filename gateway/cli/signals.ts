@@ -9,3 +9,9 @@ export function onStopSignal(run: (count: number) => void): () => void {
     process.off('SIGTERM', receive);
   };
 }
+
+/** Calls `run` for each SIGHUP, which elsewhere would end the process. Undone by the function it returns. */
+export function onReloadSignal(run: () => void): () => void {
+  process.on('SIGHUP', run);
+  return () => process.off('SIGHUP', run);
+}

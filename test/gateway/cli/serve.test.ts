@@ -12,6 +12,7 @@ it('a gateway that fails to close is said, its bots are closed and the process m
       throw new Error('a socket that does not close');
     },
     close: async () => {},
+    reloadCertificates: async () => true,
   };
   const bots = {
     close: async () => {
@@ -26,4 +27,27 @@ it('a gateway that fails to close is said, its bots are closed and the process m
   expect(said).toBe('callwire serve: could not close: a socket that does not close\n');
   expect(botsClosed).toBe(1);
   expect(process.listenerCount('SIGTERM')).toBe(listeners);
+});
+
+it('SIGHUP has the certificates read anew, and the gateway goes on', async () => {
+  let reloads = 0;
+  const gateway: Running['gateway'] = {
+    listening: { sip: [], http: undefined },
+    activeCalls: 0,
+    drain: async () => {},
+    close: async () => {},
+    reloadCertificates: async () => {
+      reloads++;
+      return true;
+    },
+  };
+  const served = serveUntilStopped({ gateway, bots: undefined }, 0, {
+    log: silentLog,
+    err: { write: () => {} },
+  });
+  process.emit('SIGHUP');
+  process.emit('SIGTERM');
+  expect(await served).toBe(0);
+  expect(reloads).toBe(1);
+  expect(process.listenerCount('SIGHUP')).toBe(0);
 });
