@@ -80,6 +80,8 @@ export const systemNetwork: Network = {
       failed(error);
     };
     const bound = socket.address();
+    /** Of a connected socket the system delivers nothing from elsewhere. */
+    let connected: { readonly port: number; ready: boolean } | undefined;
     let whole: Uint8Array = new Uint8Array(0);
     let part: Uint8Array = whole;
     return {
@@ -87,6 +89,12 @@ export const systemNetwork: Network = {
       port: bound.port,
       send(bytes, offset, sizeBytes, toPort, toAddress) {
         if (!open) return;
+        if (connected !== undefined) {
+          // For the turn that it takes to connect, neither way of sending works; to anybody else nothing is sent.
+          if (connected.ready && toPort === connected.port)
+            socket.send(bytes.subarray(offset, offset + sizeBytes));
+          return;
+        }
         if (unasked-- <= 0) {
           unasked = asksEvery - 1;
           socket.send(bytes, offset, sizeBytes, toPort, toAddress, asked);
@@ -100,6 +108,22 @@ export const systemNetwork: Network = {
         }
         socket.send(part, toPort, toAddress);
       },
+      admitOnly(source) {
+        if (!open) return;
+        if (connected?.ready === false) return;
+        if (connected !== undefined) socket.disconnect();
+        connected = undefined;
+        // Connected, a socket on all addresses would keep to the one that the route to this peer has; and a port that
+        // the system chose is lost when the socket is disconnected.
+        const fixed = port !== 0 && !isWildcardAddress(bound.address);
+        if (source?.port === undefined || !fixed) return;
+        const peer = { port: source.port, ready: false };
+        connected = peer;
+        socket.connect(source.port, source.address, (error?: Error) => {
+          if (error === undefined) peer.ready = true;
+          else connected = undefined;
+        });
+      },
       close() {
         if (!open) return;
         open = false;
@@ -108,6 +132,10 @@ export const systemNetwork: Network = {
     };
   },
 };
+
+function isWildcardAddress(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
 
 /** A socket of both families sends to an IPv4 address by its IPv6 form (RFC 4291 §2.5.5.2). */
 function mapped(literal: string): string {

@@ -51,6 +51,41 @@ describe('UDP', () => {
     expect(result).toEqual([[7], '127.0.0.1']);
   });
 
+  it('lets the system drop what is not from one peer, still talks to that one, and hears all again', async () => {
+    const heard: number[] = [];
+    // A port of our own choice, as those of a range are.
+    const free = await openUdp('127.0.0.1');
+    free.close();
+    const socket = await systemNetwork.openUdp({ address: '127.0.0.1', port: free.port }, (datagram) =>
+      heard.push(datagram[0]!),
+    );
+    open.push(socket);
+    const answers: number[] = [];
+    const peer = await openUdp('127.0.0.1', (datagram) => answers.push(datagram[0]!));
+    const stranger = await openUdp('127.0.0.2');
+    const until = async (done: () => boolean): Promise<void> => {
+      for (let turn = 0; turn < 2_000 && !done(); turn++) await new Promise((resume) => setImmediate(resume));
+    };
+    const say = (from: UdpSocket, word: number): void =>
+      from.send(Uint8Array.of(word), 0, 1, socket.port, '127.0.0.1');
+    socket.admitOnly!({ address: '127.0.0.1', port: peer.port });
+    await until(() => false);
+    say(stranger, 1);
+    say(peer, 2);
+    await until(() => heard.length > 0);
+    socket.send(Uint8Array.of(9, 3), 1, 1, peer.port, '127.0.0.1');
+    await until(() => answers.length > 0);
+    expect([heard, answers]).toEqual([[2], [3]]);
+    socket.admitOnly!(undefined);
+    say(stranger, 4);
+    socket.send(Uint8Array.of(5), 0, 1, peer.port, '127.0.0.1');
+    await until(() => heard.length > 1 && answers.length > 1);
+    expect([heard, answers]).toEqual([
+      [2, 4],
+      [3, 5],
+    ]);
+  });
+
   it('rejects a port that is taken with the code of the system', async () => {
     const { port } = await openUdp('127.0.0.1');
     const second = systemNetwork.openUdp({ address: '127.0.0.1', port }, () => {});
