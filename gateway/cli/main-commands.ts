@@ -33,7 +33,7 @@ const addServe: AddCommand = (program, io, exit) => {
       'Runs the gateway. Without a configuration: SIP on port 5060, UDP and TCP, HTTP on 127.0.0.1:8080, and an ' +
         'embedded bot that says back what it hears. Prints `ready` and its addresses on standard output once it ' +
         'listens, and logs on standard error. SIGTERM and SIGINT let live calls end; a second signal ends them at ' +
-        'once. Exit status 78 where the configuration is wrong.',
+        'once; SIGHUP has certificates read anew. Exit status 78 where the configuration is wrong.',
     )
     .option('--config <file>', 'configuration (default: callwire.yaml, if there is one)')
     .option(
