@@ -161,6 +161,19 @@ async function callOut(): Promise<string | undefined> {
   return reply.status === 200 ? undefined : `callout: ${reply.status} ${reply.text}`;
 }
 
+/** How often each, whichever call it was. */
+function summary(problems: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const problem of problems.map((text) => text.replace(/^\d+ /, '')))
+    counts.set(problem, (counts.get(problem) ?? 0) + 1);
+  return [...counts].map(([problem, count]) => `${count} × ${problem}`).join('\n');
+}
+
+function warnings(log: string): string {
+  const lines = log.split('\n').filter((line) => /"level":"(?:warn|error|fatal)"/.test(line));
+  return lines.slice(-20).join('\n');
+}
+
 /** Of the system: sockets, pipes, files. */
 function handles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
@@ -222,7 +235,7 @@ describe.skipIf(process.platform !== 'linux')('10,000 calls', () => {
       `figure row 18: ${placed} real calls of ${names.length + 1} kinds in ${minutes.toFixed(1)} min, ${wrong.length} failed, ` +
         `descriptors ${before.handles} → ${after.handles}, memory ${before.mb.toFixed(0)} → ${after.mb.toFixed(0)} MB`,
     );
-    for (const problem of wrong.slice(0, 20)) console.log(problem);
+    if (wrong.length > 0) console.log(summary(wrong), warnings(gateway.log));
     expect(wrong.slice(0, wrong.length > failedMax ? 20 : 0)).toEqual([]);
     expect(after.handles).toBeLessThanOrEqual(before.handles + socketsMax);
     expect(after.mb - before.mb).toBeLessThan(growthMbMax);

@@ -42,8 +42,8 @@ export class Processes {
 
   start(command: string, args: readonly string[], options: ProcessOptions = {}): Running {
     // To the gateway a variable of ours would be a setting that it does not know.
-    const { CALLWIRE_SOAK: _, ...env } = process.env;
-    const child = spawn(command, args, { env, ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { CALLWIRE_SOAK: _, ...env } = options.env ?? process.env;
+    const child = spawn(command, args, { ...options, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#running.add(child);
     raisePriority(child.pid);
     const output = { stdout: '', stderr: '' };
