@@ -20,8 +20,9 @@ interface OpenRtpPort {
 /** Ports that others on this machine hold are passed over. Each next one is tried anywhere in the range, as the others'
  *  lie side by side: only of a range that is as good as full are so many in a row taken. */
 const busyPortsMax = 100;
-/** Room for what is not the peer's: at 20,000 datagrams a second the 9 ms until it is read. */
-const receiveBufferBytesDefault = 65_536;
+/** Room for what is not the peer's: at 20,000 datagrams a second the 17 ms until it is read. More would keep audio for
+ *  too long where we ourselves stand still. */
+const receiveBufferBytesDefault = 131_072;
 /** Once a second at 20 ms. */
 const asksEvery = 50;
 

@@ -180,6 +180,8 @@ describe.skipIf(process.platform !== 'linux')('100,000 datagrams of junk at one 
     const worst = damage(reports);
     say('from its own phone, neighbours', counts, worst, stallMs);
     console.log(`figure row 3: from its own phone: ${lost} of its ${result.packetsSent} packets lost`);
+    // What stands still longer than the socket's buffer lasts loses what nobody can tell from junk unread.
+    if (stallMs < 10) expect((100 * lost) / result.packetsSent).toBeLessThan(lossPercentMax);
     expect([result.outcome, result.endedBy]).toEqual(['completed', 'phone']);
     expect(worst.lossPercent).toBeLessThan(lossPercentMax);
     expect(worst.spacingMs).toBeLessThan(spacingMsMax + stallMs);
