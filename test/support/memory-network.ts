@@ -62,9 +62,11 @@ export class MemoryNetwork implements Network {
     this.#sockets.get(to)?.(Buffer.from(datagram), '127.0.0.1', from);
   }
 
+  /** Even ones: the next is a phone's for RTCP, whether it listens there or not, and nobody else's. */
   #freePort(): number {
-    while (this.#sockets.has(this.#nextPort)) this.#nextPort++;
-    return this.#nextPort++;
+    while (this.#sockets.has(this.#nextPort)) this.#nextPort += 2;
+    this.#nextPort += 2;
+    return this.#nextPort - 2;
   }
 
   #carry(datagram: Uint8Array, from: number, to: number, address: string): void {
