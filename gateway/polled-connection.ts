@@ -13,6 +13,8 @@ export interface Connection {
   readonly writableLength: number;
   /** The bytes are the connection's while `writableLength` is above 0. */
   write(bytes: Uint8Array): unknown;
+  /** Reads no more for good: what the peer goes on sending fills its own buffers. */
+  pause(): unknown;
   /** Ends our half once all is sent. */
   end(): unknown;
   /** Gone at once; `closed` follows. */
@@ -61,6 +63,7 @@ export class PolledConnection implements Connection, Polled {
   /** Our half: `ending` until what waits is sent. */
   #ours: 'open' | 'ending' | 'ended' = 'open';
   #theirsEnded = false;
+  #paused = false;
   readonly #queue: Uint8Array[] = [];
   writableLength = 0;
 
@@ -97,6 +100,12 @@ export class PolledConnection implements Connection, Polled {
     if (this.writableLength === 0 && this.#state === 'open') this.#watch(true);
     this.#queue.push(bytes.subarray(sent));
     this.writableLength += bytes.length - sent;
+  }
+
+  pause(): void {
+    if (this.#paused || this.#state !== 'open') return;
+    this.#paused = true;
+    this.#watch(this.writableLength > 0);
   }
 
   end(): void {
@@ -192,7 +201,10 @@ export class PolledConnection implements Connection, Polled {
   }
 
   #watch(out: boolean): void {
-    this.#system.watchFor(this.#fd, (this.#theirsEnded ? 0 : epoll.in) | (out ? epoll.out : 0));
+    this.#system.watchFor(
+      this.#fd,
+      (this.#theirsEnded || this.#paused ? 0 : epoll.in) | (out ? epoll.out : 0),
+    );
   }
 
   #fail(error: Error): void {

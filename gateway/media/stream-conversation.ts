@@ -40,6 +40,8 @@ export interface StreamConversationHandlers {
   /** As of `StreamSocketHandlers`. */
   receiveBinary(bytes: Uint8Array, offset: number, sizeBytes: number, last: boolean): void;
   receivedText(sizeBytes: number, nowMs: number): void;
+  /** A ping or a pong. */
+  receivedControl(nowMs: number): void;
   /** Nothing came for too long; the conversation is still open. */
   gaveUp(end: StreamEnd, close: StreamClose): void;
   /** As of `StreamSocketHandlers`. */
@@ -99,7 +101,7 @@ export class StreamConversation {
         opened: () => guarded(() => this.#opened()),
         receiveText: (text) => guarded(() => this.#receiveText(text)),
         receiveBinary: handlers.receiveBinary,
-        receivedControl: () => guarded(() => this.#count(options.clock.nowMs())),
+        receivedControl: () => guarded(() => this.#receiveControl()),
         ended: (end) => guarded(() => this.#ended(end)),
         closed: (end) => guarded(() => this.#closed(end)),
       },
@@ -132,6 +134,12 @@ export class StreamConversation {
     this.read(() => this.session.receiveText(text));
     if (this.#audioCommands === audioBefore) this.#count(nowMs);
     this.#options.handlers.receivedText(text.length, nowMs);
+  }
+
+  #receiveControl(): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#count(nowMs);
+    this.#options.handlers.receivedControl(nowMs);
   }
 
   /** A server that says more than anybody can need takes the time of all calls of the thread. */

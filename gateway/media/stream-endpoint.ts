@@ -132,6 +132,7 @@ export class StreamEndpoint implements AudioSource, AudioSink {
         },
         receiveBinary: (bytes, offset, sizeBytes, last) =>
           this.#receiveBinary(bytes, offset, sizeBytes, last),
+        receivedControl: (nowMs) => this.#options.pump(nowMs),
         gaveUp: (end, close) => present(() => this.#giveUp(end, close)),
         ended: (end) => present(() => this.#ended(end)),
         closed: (end) => present(() => this.#closed(end)),

@@ -22,6 +22,10 @@ const pongQueuedBytesMax = 16_384;
 const silenceParts = 10;
 const pingEveryParts = 4;
 const tooManyMessages = 1008;
+/** Who floods may well not answer our close. */
+const floodCloseTimeoutMs = 500;
+/** After a close so much may still be under way; of who goes on sending nothing more is read. */
+const readAfterCloseBytesMax = 16_000_000;
 
 /** The frame that the next message of so many samples is written into. TCP takes it before `write` returns, unless it
  *  is congested, so one serves all calls, and stays in the processor's cache while they take turns: 2 % less CPU than
@@ -54,6 +58,7 @@ class WebSocketClient implements StreamSocket {
   /** Something came in this tenth. */
   #heard = true;
   #silentParts = 0;
+  #readAfterClose = 0;
   #answer: UpgradeAnswer | undefined;
   readonly #receiver: FrameReceiver;
   #socket: Connection | undefined;
@@ -192,7 +197,8 @@ class WebSocketClient implements StreamSocket {
 
   #read(bytes: Uint8Array, start: number, end: number): void {
     this.#heard = true;
-    if (this.#state === 'open' || this.#state === 'closing') this.#receiver.receive(bytes, start, end);
+    if (this.#state === 'open') this.#receiver.receive(bytes, start, end);
+    else if (this.#state === 'closing') this.#readAfter(bytes, start, end);
     else if (this.#state === 'connecting') this.#readAnswer(bytes, start, end);
   }
 
@@ -219,6 +225,12 @@ class WebSocketClient implements StreamSocket {
     this.#receiver.receive(bytes, start + answer.offset, end);
   }
 
+  #readAfter(bytes: Uint8Array, start: number, end: number): void {
+    this.#readAfterClose += end - start;
+    if (this.#readAfterClose > readAfterCloseBytesMax) this.#socket!.pause();
+    this.#receiver.receive(bytes, start, end);
+  }
+
   #giveUp(afterMs: number): void {
     const message = `no WebSocket within ${afterMs} ms`;
     this.#end ??= { cause: 'unreachable', code: 'CONNECTTIMEOUT', message };
@@ -231,12 +243,14 @@ class WebSocketClient implements StreamSocket {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#end ??= { cause: 'local' };
     if (this.#state === 'connecting') return this.#cut();
-    // Who floods is not listened to until it closes as well.
-    if (code === tooManyMessages) this.#receiver.stop();
     const payload = closePayload(code, reason);
     // Better gone without a close frame than never.
     if (payload === undefined) return this.#cut();
     this.#sendClose(payload);
+    if (code !== tooManyMessages) return;
+    this.#receiver.stop();
+    this.#socket!.pause();
+    this.#expectEnd(floodCloseTimeoutMs);
   }
 
   #sendClose(payload: Uint8Array): void {
@@ -271,9 +285,9 @@ class WebSocketClient implements StreamSocket {
   }
 
   /** The connection should end by itself now. */
-  #expectEnd(): void {
+  #expectEnd(limitMs = closeTimeoutMs): void {
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.#cut(), closeTimeoutMs);
+    this.#deadline = setTimeout(() => this.#cut(), limitMs);
   }
 
   #cut(): void {

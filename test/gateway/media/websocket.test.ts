@@ -540,18 +540,23 @@ describe.each([
 
     it('reads nothing more of a server that it closed for flooding', async () => {
       let peer!: Socket;
+      const heard: Buffer[] = [];
       const url = await rawServer(
         upgradeThen(frame(0x89, 'a'), (socket) => {
           peer = socket;
-          socket.resume();
+          socket.on('data', (bytes) => heard.push(bytes));
         }),
       );
       const client = openClient(url);
       await client.opened;
       await until(() => client.controls === 1);
       client.socket.close(1008, '');
-      for (let sent = 0; sent < 100; sent++) peer.write(frame(0xc1, 'x'));
+      await until(() => closeCodeIn(Buffer.concat(heard)) === 1008);
+      // What nobody reads fills the buffers between us, and then has to wait.
+      const flood = Buffer.alloc(1_000_000, 0xc1);
+      for (let sent = 0; sent < 50; sent++) peer.write(flood);
       expect(await client.ended).toEqual({ cause: 'local' });
+      expect(peer.bytesWritten - peer.writableLength).toBeLessThan(50_000_000);
       expect([client.told, client.controls]).toEqual([[], 1]);
     });
 
