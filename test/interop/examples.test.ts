@@ -13,8 +13,8 @@ import { openWebSocket } from '../../gateway/media/websocket.ts';
 import { systemNetwork } from '../../gateway/network.ts';
 import { type CallOptions, placeCall } from '../../gateway/phone/phone.ts';
 import type { PhoneCall } from '../../gateway/phone/phone-call.ts';
-import { ExampleProcess } from './example-process.ts';
-import { answerHz, answerMs, type SpeechModel, startSpeechModel } from './speech-model.ts';
+import { ExampleProcess } from '../examples/example-process.ts';
+import { answerHz, answerMs, type SpeechModel, startSpeechModel } from '../examples/speech-model.ts';
 
 /** Each example as its own process, in a call over real sockets. `npm run build` first. */
 
