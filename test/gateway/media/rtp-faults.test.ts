@@ -198,7 +198,7 @@ describe.each([
     // A packet or two are made up for before it is known that nothing is missing.
     expect(delayMs).toBeLessThanOrEqual(worstBefore + 2 * packetMs);
     if (process.env.CALLWIRE_FIGURES !== undefined) {
-      const wrongMs = (after.findLastIndex((delay) => delay === undefined) + 1) * packetMs;
+      const wrongMs = (after.lastIndexOf(undefined) + 1) * packetMs;
       console.log(
         `figure row 4: ${name}: right again after ${wrongMs} ms, delay ${worstBefore} ms before and ${delayMs} ms after`,
       );
