@@ -142,7 +142,7 @@ async function send(place: S3Place, request: S3Request, signal: AbortSignal): Pr
       signal: limited.signal,
       ...(method !== 'DELETE' && { body: new Uint8Array(body) }),
     });
-    const text = (await response.text()).slice(0, answerBytesMax);
+    const text = await shortText(response);
     // The end of a multipart upload answers 200 before it knows whether it worked.
     if (response.ok && !/<Error>/.test(text)) return { text, etag: response.headers.get('etag') ?? '' };
     throw refusal(response.status, text, place);
@@ -154,6 +154,18 @@ async function send(place: S3Place, request: S3Request, signal: AbortSignal): Pr
   } finally {
     limited.release();
   }
+}
+
+/** What is said beyond so much is not read. */
+async function shortText({ body }: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes >= answerBytesMax) break;
+  }
+  return Buffer.concat(parts).subarray(0, answerBytesMax).toString();
 }
 
 const advice: Readonly<Record<string, string>> = {

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -434,6 +436,26 @@ describe('S3', () => {
     const events = await record(3, 'failed');
     expect(events.at(-1)).toMatchObject({ stage: 'upload' });
     expect(server.open.size).toBe(0);
+  });
+
+  it('that talks without end is not listened to', async () => {
+    let sent = 0;
+    const talker = createServer((_request, response) => {
+      const part = Buffer.alloc(65_536, 'x');
+      const more = () => {
+        while (sent < 200_000_000 && !response.destroyed && response.write(part)) sent += part.length;
+      };
+      response.writeHead(403).on('drain', more);
+      more();
+    });
+    await new Promise<void>((resolve) => talker.listen(0, '127.0.0.1', resolve));
+    const { port } = talker.address() as AddressInfo;
+    start({ s3: { ...settings(), endpoint: `http://127.0.0.1:${port}` } });
+    const events = await record(1, 'failed');
+    expect(events[1]).toMatchObject({ message: expect.stringContaining('was refused with 403') });
+    expect(sent).toBeLessThan(20_000_000);
+    talker.closeAllConnections();
+    await new Promise((resolve) => talker.close(resolve));
   });
 
   it('with a wrong secret says so', async () => {
