@@ -179,6 +179,8 @@ it('no secret is written or shown anywhere', async () => {
     ),
   );
   expect(outcomes).toEqual(['refused', 'completed', 'refused', 'refused']);
+  const named = await call(`signed:${mark}-called`, { from: `sip:alice:${mark}-from@127.0.0.1` });
+  expect((await named.ended).outcome).toBe('completed');
   const wrong = await call('echo', { password: `${mark}-guess` });
   expect((await wrong.ended).outcome).toBe('refused');
   const { outcome, sipCallId } = await talking.ended;
