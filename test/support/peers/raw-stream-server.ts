@@ -12,7 +12,8 @@ export interface RawStreamServer {
 
 export async function startRawServer(connected: (socket: Socket) => void): Promise<RawStreamServer> {
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  // It ends a connection when the test does, and not because the other side has.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {});
