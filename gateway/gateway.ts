@@ -46,6 +46,8 @@ export interface GatewayIo {
     answered?(call: Call): void;
     ended?(call: Call): void;
   };
+  /** Also figures of the whole process in the metrics. For one gateway of a process: it installs observers. */
+  readonly processFigures?: boolean;
   /** In place of our own. */
   callbacks?: Callbacks;
   audio?: AudioLibrary;
@@ -99,7 +101,10 @@ export async function startGateway(config: Config, given: Partial<GatewayIo> = {
   if (missing !== undefined) io.log.warn({ codec: 'opus' }, missing);
   const opusFec = codecs.some(({ name }) => name === 'opus') && opusLibrary !== undefined;
   io.log.info({ codecs: codecs.map(({ name }) => name), opusFec }, 'codecs of calls');
-  const metrics = createMetrics({ logLinesDropped: () => io.log.linesDropped ?? 0 });
+  const metrics = createMetrics({
+    process: io.processFigures ?? false,
+    logLinesDropped: () => io.log.linesDropped ?? 0,
+  });
   const pool = io.createMediaPool({
     workers: config.media.workers,
     ports: config.rtp.ports,

@@ -41,7 +41,7 @@ export async function runServe(flags: ServeFlags, { out, err }: CommandIo): Prom
   let running: Running;
   try {
     const traceSip = flags.traceSip && { traceSip: (block: string) => void err.write(block) };
-    running = await start(config, { log, ...traceSip });
+    running = await start(config, { log, processFigures: true, ...traceSip });
   } catch (error) {
     err.write(`callwire serve: ${describeStartError(error)}\n`);
     return exitStatus.failed;

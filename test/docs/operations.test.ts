@@ -135,3 +135,10 @@ it('what it refers to is there', () => {
   // Written when all of its figures are measured.
   expect(links.filter((link) => link !== 'reliability.md' && !existsSync(join('docs', link)))).toEqual([]);
 });
+
+it('figures of the process that are named are exported', async () => {
+  const text = await createMetrics({ process: true }).text();
+  const named = page.match(/`(?:nodejs|process)_[a-z0-9_]+`/g) ?? [];
+  expect(named.length).toBeGreaterThan(3);
+  expect(named.filter((name) => !text.includes(`# TYPE ${name.slice(1, -1)} `))).toEqual([]);
+});
