@@ -63,9 +63,7 @@ beforeAll(async () => {
           fallbackUrl: `http://user:${mark}-fallback@${nobody}/callback${query}`,
         },
       ],
-      trunks: [
-        { name: 'carrier', uri: `sip:${nobody}`, username: 'u', password: `${mark}-trunk`, register: true },
-      ],
+      trunks: [{ name: 'carrier', uri: `sip:${nobody}`, username: 'u', password: `${mark}-trunk` }],
       recording: { s3: { bucket: 'calls', accessKeyId: 'AKID', secretAccessKey: `${mark}-storage` } },
       routes: [
         { to: 'echo', action: stream(bot.url + query) },

@@ -16,6 +16,7 @@ import { S3Server } from '../../support/s3-server.ts';
 /** Row 17: what becomes of a call whose recording fails. */
 
 const application = { key: 'app', secret: 'c2VjcmV0LXNlY3JldA==' };
+/** Long enough that the disk is full before the end. */
 const talkMs = 1_500;
 
 let directory: string;
@@ -41,7 +42,10 @@ afterEach(async () => {
 });
 
 /** A call to the echo bot that is recorded into `destinationUrl`; what the phone made of it, and the notices. */
-async function recordedCall(options: Partial<RecordingsOptions>, destinationUrl?: string) {
+async function recordedCall(
+  options: Partial<RecordingsOptions>,
+  { durationMs = talkMs, destinationUrl }: { durationMs?: number; destinationUrl?: string } = {},
+) {
   app.reply = ({ json }) => {
     if (json.event !== 'ice') return {};
     const recording = { notificationEvents: true, ...(destinationUrl !== undefined && { destinationUrl }) };
@@ -76,7 +80,7 @@ async function recordedCall(options: Partial<RecordingsOptions>, destinationUrl?
     target: `sip:bot@${gateway.listening.sip[0]!.replace('udp:', '')}`,
     codecs: ['pcmu'],
     playTone: { frequencyHz: 500, levelDbfs: -12 },
-    durationMs: talkMs,
+    durationMs,
   });
   const result = await placed.ended;
   const notices = () => app.requests.map(({ json }) => json).filter(({ event }) => event === 'notify');
@@ -85,7 +89,7 @@ async function recordedCall(options: Partial<RecordingsOptions>, destinationUrl?
 
 describe('the call goes on', () => {
   it('where the disk fills up: the failure is told at once, and what there is can be played', async () => {
-    let room = 20_000;
+    let room = 4_000;
     let failedAtMs = Number.POSITIVE_INFINITY;
     const { result, notices } = await recordedCall({
       openFile: async (path) => {
@@ -119,7 +123,7 @@ describe('the call goes on', () => {
     expect(notices()[0]).toMatchObject({ errorMsg: expect.stringContaining('the disk is full') });
     expect(counted).toEqual(['recording-write-failed']);
     const kept = (await readdir(directory)).find((name) => name.endsWith('.wav'));
-    expect(parseWav(await readFile(join(directory, kept!))).pcm.length).toBeGreaterThan(1_000);
+    expect(parseWav(await readFile(join(directory, kept!))).pcm.length).toBeGreaterThan(500);
   });
 
   it('where the storage refuses: the failure is told, and the next start stores what was kept', async () => {
@@ -133,7 +137,10 @@ describe('the call goes on', () => {
     };
     try {
       server.fail = () => [403, 'AccessDenied'];
-      const { result, notices } = await recordedCall({ s3 }, 's3://calls/kept.wav');
+      const { result, notices } = await recordedCall(
+        { s3 },
+        { durationMs: 500, destinationUrl: 's3://calls/kept.wav' },
+      );
       expect(result).toMatchObject({ outcome: 'completed', endedBy: 'phone' });
       await expect
         .poll(() => notices().map(({ type }) => type), { timeout: 10_000 })
@@ -147,7 +154,7 @@ describe('the call goes on', () => {
       const next = createRecordings({ directory, thread: false, s3 });
       await expect.poll(() => server.objects.has('calls/kept.wav'), { timeout: 10_000 }).toBe(true);
       await next.close();
-      expect(parseWav(server.objects.get('calls/kept.wav')!.body).pcm.length).toBeGreaterThan(8_000);
+      expect(parseWav(server.objects.get('calls/kept.wav')!.body).pcm.length).toBeGreaterThan(2_000);
     } finally {
       await server.close();
     }
