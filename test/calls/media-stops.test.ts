@@ -58,7 +58,7 @@ it.each(['sendonly', 'inactive'])(
     await phone.reoffer({ direction });
     phone.rtp.stop();
     // Short of stream.idleTimeout: the echo has nothing to say either.
-  await world.clock.advance(timeoutSeconds * 5_000);
+    await world.clock.advance(timeoutSeconds * 5_000);
     expect(world.gateway.counts().calls).toBe(1);
     await phone.reoffer({ direction: 'sendrecv' });
     const tookMs = await lifeMs(world, 60_000);
