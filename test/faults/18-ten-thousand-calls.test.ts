@@ -27,7 +27,7 @@ const perSecond = 10_000 / 600;
 const failedMax = 1;
 const atOnceMax = 100;
 /** Of the time that we, or the gateway, waited for a processor: beyond it nobody can keep to times. */
-const waitedShareMax = 0.2;
+const waitedShareMax = 0.5;
 const growthMbMax = 50;
 /** Connections to the application that are kept for the next question. */
 const socketsMax = 4;
