@@ -21,9 +21,6 @@ const CLEAR_AUDIO_MS = 1000;
 const CLEAR_AFTER_MS = 300;
 /** `clear` commands in a volley. */
 const CLEAR_VOLLEY = 5;
-/** All that came meanwhile is answered in one go. A thread that waits in the kernel for each message instead has the
- *  gateway wake it for each: dearer for both, and that cost would be counted as the gateway's. */
-const TURN_MS = 0.5;
 
 /** What the connections of a stream server count and note down together. */
 export interface StreamMeasures {
@@ -56,9 +53,6 @@ export class StreamServers {
     clears: new Rows(2),
   };
   #timer: NodeJS.Timeout | undefined;
-  /** Nobody ever wakes it: a wait on it is a sleep. */
-  readonly #cell = new Int32Array(new SharedArrayBuffer(4));
-  #turning = false;
 
   constructor(plan: StreamPlan) {
     this.#plan = plan;
@@ -112,18 +106,7 @@ export class StreamServers {
       closed: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);
-    if (this.#turning) return;
-    this.#turning = true;
-    setImmediate(this.#turn);
   }
-
-  readonly #turn = (): void => {
-    this.#turning = this.#connections.size > 0;
-    if (!this.#turning) return;
-    const nowMs = sharedNowMs();
-    Atomics.wait(this.#cell, 0, 0, (Math.floor(nowMs / TURN_MS) + 1) * TURN_MS - nowMs);
-    setImmediate(this.#turn);
-  };
 
   /** Absolute deadlines: an interval would fall behind. */
   #repeat(everyMs: number, run: (nowMs: number) => void): void {
