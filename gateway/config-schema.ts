@@ -301,7 +301,7 @@ const applications = Type.Array(
           expected: 'a list of at most 1000 patterns',
           default: [],
           description:
-            'SIP hosts and number prefixes that the application may call, besides registered phones, the hosts of the trunks, loopback and `sip.allow`. Without a number prefix, every number may be called through the trunks.',
+            'SIP hosts and number prefixes that the application may call, besides registered phones, the hosts of the trunks, loopback and `sip.allow`. Numbers go out through the trunks only where a prefix names them; `+*` is all of them.',
         }),
         maxConcurrent: whole('Calls of the application that go out at a time.', 0, 100_000, 500),
         perMinute: whole('Calls of the application that begin to go out within a minute.', 0, 100_000, 1_000),

@@ -63,7 +63,7 @@ export class OutboundGuard {
     }
     if (
       !application.allows(destination) &&
-      !(this.#isPeer(destination) && application.allowsUser(destination))
+      !(this.#isPeer(destination) && application.allowsUser(destination, this.#isTrunk(destination)))
     ) {
       return refusal(
         'outbound-not-allowed',
@@ -77,9 +77,12 @@ export class OutboundGuard {
   #isPeer(destination: OutboundDestination): boolean {
     if (destination.kind !== 'sip') return false;
     const host = destination.host.toLowerCase();
-    if (this.#trunkHosts.has(host)) return true;
-    if (host === 'localhost') return true;
+    if (this.#trunkHosts.has(host) || host === 'localhost') return true;
     return isIP(host) !== 0 && (isLoopback(host) || this.#peers.includes(host));
+  }
+
+  #isTrunk(destination: OutboundDestination): boolean {
+    return destination.kind === 'sip' && this.#trunkHosts.has(destination.host.toLowerCase());
   }
 }
 
@@ -100,23 +103,27 @@ class Application {
 
   allows(destination: OutboundDestination): boolean {
     if (destination.kind === 'user') return true;
-    if (destination.kind === 'number') {
-      const numbers = this.#patterns.filter((pattern) => pattern.kind === 'number');
-      return numbers.length === 0 || numbers.some(({ number }) => numberMatches(number, destination.number));
-    }
+    if (destination.kind === 'number') return this.#allowsNumber(destination.number);
     const host = destination.host.toLowerCase();
     return this.#patterns.some(
       (pattern) => pattern.kind === 'host' && hostMatches(pattern, host, destination.port),
     );
   }
 
-  /** A carrier or PBX calls what stands before the @ just as if it had been dialled: prefixes count there too. */
-  allowsUser(destination: OutboundDestination): boolean {
+  /** A carrier or PBX calls what stands before the @ just as if it had been dialled: prefixes count there too. A trunk
+   *  costs money, so that there nothing is allowed that is not named. */
+  allowsUser(destination: OutboundDestination, isTrunk: boolean): boolean {
     if (destination.kind !== 'sip') return true;
     const { user = '' } = destination;
     if (!/^[+\d]/.test(user)) return true;
-    const number = user.replace(/;.*$/s, '').replace(/[-.() ]/g, '');
-    return this.allows({ kind: 'number', number });
+    if (!isTrunk && !this.#patterns.some(({ kind }) => kind === 'number')) return true;
+    return this.#allowsNumber(user.replace(/;.*$/s, '').replace(/[-.() ]/g, ''));
+  }
+
+  #allowsNumber(dialled: string): boolean {
+    return this.#patterns.some(
+      (pattern) => pattern.kind === 'number' && numberMatches(pattern.number, dialled),
+    );
   }
 
   begin(nowMs: number): OutboundPermit {

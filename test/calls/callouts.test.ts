@@ -7,6 +7,7 @@ import { closeAgents } from '../gateway/signaling/agents.ts';
 import type { CalleePhone } from './callee-phone.ts';
 import {
   appKey,
+  application,
   type ControlWorld,
   callee,
   caller,
@@ -247,7 +248,8 @@ describe('ttsCallout', () => {
 describe('connectPstn', () => {
   it('goes through the trunk, keys after the answer, and a tone of the country meanwhile', async () => {
     const trunks = [{ name: 'carrier', uri: 'sip:127.0.0.1:45060', username: 'u', password: 'p' }];
-    control = await openControl({ config: { trunks } as never });
+    const applications = [{ ...application, outbound: { allow: ['+46*'] } }];
+    control = await openControl({ config: { trunks, applications } as never });
     const { world, callbacks, played } = control;
     const carrier = await callee(control, 31, 45_060);
     carrier.frequencyHz = 700;

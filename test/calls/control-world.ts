@@ -9,6 +9,11 @@ import { BarePhone } from './bare-phone.ts';
 import { CalleePhone } from './callee-phone.ts';
 
 export const appKey = 'test-app';
+export const application = {
+  key: appKey,
+  secret: 'c2VjcmV0LXNlY3JldA==',
+  callbackUrl: 'http://127.0.0.1:9/',
+};
 
 /** A recording as it was written. */
 export interface KeptRecording {
@@ -58,7 +63,7 @@ export async function openControl(options: Parameters<typeof CallWorld.open>[0] 
     io,
     ...options,
     config: {
-      applications: [{ key: appKey, secret: 'c2VjcmV0LXNlY3JldA==', callbackUrl: 'http://127.0.0.1:9/' }],
+      applications: [application],
       routes: [{ to: '*', application: appKey }],
       stream: { endpoints: { allow: ['ws://127.0.0.1:*', 'ws://127.0.0.2:*'] } },
       ...options.config,

@@ -27,7 +27,8 @@ describe('where an application may call', () => {
   test.each<{ allow: string[]; to: OutboundDestination; allowed: boolean }>([
     // Without a list: what the operator has named elsewhere.
     { allow: [], to: { kind: 'user' }, allowed: true },
-    { allow: [], to: number('+46701234567'), allowed: true },
+    { allow: [], to: number('+46701234567'), allowed: false },
+    { allow: [], to: sip('carrier.example', undefined, '+46701234567'), allowed: false },
     { allow: [], to: sip('carrier.example'), allowed: true },
     { allow: [], to: sip('CARRIER.example', 5060), allowed: true },
     { allow: [], to: sip('127.0.0.1', 5070), allowed: true },
@@ -57,8 +58,8 @@ describe('where an application may call', () => {
     { allow: ['+46*'], to: sip('10.1.2.3', undefined, 'alice'), allowed: true },
     { allow: ['+46*', '10.1.*'], to: sip('10.1.2.3', undefined, '1234'), allowed: true },
     { allow: [], to: sip('10.1.2.3', undefined, '1234'), allowed: true },
-    // Numbers: the first prefix closes all others.
-    { allow: ['*.example'], to: number('+46701234567'), allowed: true },
+    // Numbers cost money: none that no prefix names.
+    { allow: ['*.example'], to: number('+46701234567'), allowed: false },
     { allow: ['+46*'], to: number('+46701234567'), allowed: true },
     { allow: ['+46*'], to: number('0046701234567'), allowed: true },
     { allow: ['+46*'], to: number('46701234567'), allowed: true },
