@@ -56,6 +56,7 @@ export class CallPlane {
   readonly #events: ControlEvents;
   readonly #config: Config;
   readonly #clock: Clock;
+  readonly #counted: (code: string) => void;
   #userAgent: Pick<UserAgent, 'invite'> | undefined;
   #lookup: (username: string) => readonly RegisteredContact[] = () => [];
 
@@ -92,6 +93,7 @@ export class CallPlane {
     this.#events = events;
     this.#config = config;
     this.#clock = clock;
+    this.#counted = counted;
     const router = createRouter(config);
     const context: CallContext = {
       clock,
@@ -165,7 +167,10 @@ export class CallPlane {
     const { routes = [], applications } = this.#config;
     const [from, to] = [userOf(message.from), userOf(message.to)];
     const applicationKey = findRoute(routes, { from, to })?.application ?? applications[0]?.key;
-    if (applicationKey === undefined) return false;
+    if (applicationKey === undefined) {
+      this.#counted('no-route');
+      return false;
+    }
     const timestamp = new Date(this.#clock.wallMs()).toISOString();
     this.#events.happened({ ...message, type: 'message.received', callId: '', applicationKey, timestamp });
     return true;
