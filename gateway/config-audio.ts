@@ -1,17 +1,7 @@
 import { Type } from 'typebox';
+import { text, whole } from './config-fields.ts';
 
 /** Settings of what is played and what is recorded. */
-
-const text = (description: string, options: object = {}) =>
-  Type.String({
-    minLength: 1,
-    maxLength: 1_024,
-    expected: 'text of at least one character',
-    description,
-    ...options,
-  });
-const whole = (description: string, minimum: number, maximum: number, value: number) =>
-  Type.Integer({ description, minimum, maximum, default: value });
 
 export const audioSettings = Type.Object(
   {

@@ -7,23 +7,11 @@ import {
   type SchemaPath,
   type SchemaProblem,
 } from '../schema-check.ts';
+import { streamDialectNames, streamSampleRatesHz } from '../stream/messages.ts';
 import { svamlFormats } from './formats.ts';
 import { streamProblems } from './stream-problems.ts';
 
-export const streamSampleRatesHz = [8000, 16000, 24000, 44100, 48000, 96000] as const;
-
 export const maxDurationSecondsMax = 14_400;
-
-/** Which vendor's messages a stream server may speak. */
-export const streamDialects = [
-  'sinch',
-  'twilio',
-  'vonage',
-  'telnyx',
-  'asterisk',
-  'jambonz',
-  'audiosocket',
-] as const;
 
 /** Keys and values together, in UTF-8. */
 const callHeadersBytesMax = 1_024;
@@ -53,7 +41,7 @@ export const connectStreamSchema = Type.Object(
           description:
             'Audio in each message to the server, in ms. Longer messages cost less CPU, here and there, and come later.',
         }),
-        dialect: Type.Enum([...streamDialects], {
+        dialect: Type.Enum([...streamDialectNames], {
           default: 'sinch',
           description: 'Which messages the server speaks.',
         }),
@@ -113,7 +101,7 @@ export const connectStreamSchema = Type.Object(
                 default: 'both',
                 description: 'Whose audio; both is stereo, the caller left.',
               }),
-              dialect: Type.Enum([...streamDialects], {
+              dialect: Type.Enum([...streamDialectNames], {
                 default: 'sinch',
                 description: 'Which messages that server speaks.',
               }),
