@@ -1,16 +1,16 @@
 import { ProtocolError } from '../protocol-error.ts';
 import { hexId, uuid } from './dialect-ids.ts';
-import { base64Field, type Fields, nameIn, objectField, parseObject, textField } from './json-message.ts';
-import {
-  type DialectSession,
-  markNameLengthMax,
-  type StreamClose,
-  type StreamCommand,
-  type StreamConnect,
-  type StreamDialect,
-  type StreamEncoding,
-  type StreamEvent,
-  type StreamEventName,
+import { nameIn, parseObject } from './json-message.ts';
+import { MediaChunks, mediaCommands } from './media-chunks.ts';
+import type {
+  DialectSession,
+  StreamClose,
+  StreamCommand,
+  StreamConnect,
+  StreamDialect,
+  StreamEncoding,
+  StreamEvent,
+  StreamEventName,
 } from './messages.ts';
 
 /** Telnyx' media streaming in mode `rtp`: JSON text both ways, audio as base64 of RTP payloads without their headers.
@@ -34,11 +34,8 @@ class TelnyxSession implements DialectSession {
   readonly #streamId: string;
   readonly #callControlId: string;
   readonly #userId: string;
-  readonly #track: 'inbound' | 'outbound';
-  readonly #bytesPerMs: number;
+  readonly #chunks: MediaChunks;
   #sequenceNumber = 0;
-  #chunk = 0;
-  #sentMs = 0;
 
   constructor(connect: StreamConnect) {
     if (connect.tap === 'both') {
@@ -57,9 +54,9 @@ class TelnyxSession implements DialectSession {
     }
     this.encoding = wide ? 'pcm16be' : 'mulaw';
     this.sampleRateHz = connect.sampleRateHz;
-    this.#bytesPerMs = (connect.sampleRateHz / 1000) * (wide ? 2 : 1);
+    const bytesPerMs = (connect.sampleRateHz / 1000) * (wide ? 2 : 1);
     this.#connect = connect;
-    this.#track = connect.tap === 'callee' ? 'outbound' : 'inbound';
+    this.#chunks = new MediaChunks(connect.tap === 'callee' ? 'outbound' : 'inbound', bytesPerMs);
     this.#streamId = uuid('stream', connect.callId);
     this.#callControlId = `v3:${hexId('call', connect.callId)}`;
     this.#userId = uuid('user', connect.applicationKey);
@@ -87,18 +84,11 @@ class TelnyxSession implements DialectSession {
 
   receiveText(text: string): readonly StreamCommand[] {
     const fields = parseObject(text);
-    return [commands[nameIn(fields, 'event', commands)]!(fields)];
+    return [mediaCommands[nameIn(fields, 'event', mediaCommands)]!(fields)];
   }
 
   encodeAudio(payload: Uint8Array): string {
-    const media = {
-      track: this.#track,
-      chunk: `${++this.#chunk}`,
-      timestamp: `${Math.round(this.#sentMs)}`,
-      payload: Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('base64'),
-    };
-    this.#sentMs += payload.length / this.#bytesPerMs;
-    return this.#message('media', { media });
+    return this.#message('media', { media: this.#chunks.next(payload) });
   }
 
   wants(event: StreamEventName): boolean {
@@ -133,15 +123,6 @@ class TelnyxSession implements DialectSession {
     return JSON.stringify({ event, sequence_number, ...content, stream_id: this.#streamId });
   }
 }
-
-const commands: Readonly<Record<string, (fields: Fields) => StreamCommand>> = {
-  media: (fields) => ({ command: 'audio', bytes: base64Field(objectField(fields, 'media'), 'payload') }),
-  mark: (fields) => ({
-    command: 'mark',
-    name: textField(objectField(fields, 'mark'), 'name', markNameLengthMax),
-  }),
-  clear: () => ({ command: 'clear' }),
-};
 
 /** Its numbers for what can be wrong with a message. */
 const errors: Readonly<Record<string, { readonly code: number; readonly title: string }>> = {

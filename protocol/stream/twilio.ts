@@ -1,23 +1,15 @@
 import { ProtocolError } from '../protocol-error.ts';
 import { hexId } from './dialect-ids.ts';
-import {
-  base64Field,
-  excerpt,
-  type Fields,
-  nameIn,
-  objectField,
-  parseObject,
-  textField,
-} from './json-message.ts';
-import {
-  type DialectSession,
-  markNameLengthMax,
-  type StreamClose,
-  type StreamCommand,
-  type StreamConnect,
-  type StreamDialect,
-  type StreamEvent,
-  type StreamEventName,
+import { excerpt, nameIn, parseObject } from './json-message.ts';
+import { MediaChunks, mediaCommands } from './media-chunks.ts';
+import type {
+  DialectSession,
+  StreamClose,
+  StreamCommand,
+  StreamConnect,
+  StreamDialect,
+  StreamEvent,
+  StreamEventName,
 } from './messages.ts';
 
 /** Twilio's Media Streams, bidirectional: JSON text both ways, audio as base64 of µ-law at 8 kHz. Its servers say
@@ -40,10 +32,8 @@ class TwilioSession implements DialectSession {
   readonly #streamSid: string;
   readonly #callSid: string;
   readonly #accountSid: string;
-  readonly #track: 'inbound' | 'outbound';
+  readonly #chunks: MediaChunks;
   #sequenceNumber = 0;
-  #chunk = 0;
-  #sentMs = 0;
 
   constructor(connect: StreamConnect) {
     if (connect.tap === 'both') {
@@ -53,7 +43,7 @@ class TwilioSession implements DialectSession {
       );
     }
     this.#connect = connect;
-    this.#track = connect.tap === 'callee' ? 'outbound' : 'inbound';
+    this.#chunks = new MediaChunks(connect.tap === 'callee' ? 'outbound' : 'inbound', bytesPerMs);
     this.#streamSid = `MZ${hexId('stream', connect.callId)}`;
     this.#callSid = `CA${hexId('call', connect.callId)}`;
     this.#accountSid = `AC${hexId('account', connect.applicationKey)}`;
@@ -64,7 +54,7 @@ class TwilioSession implements DialectSession {
       accountSid: this.#accountSid,
       streamSid: this.#streamSid,
       callSid: this.#callSid,
-      tracks: [this.#track],
+      tracks: [this.#chunks.track],
       mediaFormat: { encoding: 'audio/x-mulaw', sampleRate: 8000, channels: 1 },
       customParameters: Object.fromEntries(this.#connect.callHeaders.map(({ key, value }) => [key, value])),
     };
@@ -76,23 +66,16 @@ class TwilioSession implements DialectSession {
 
   receiveText(text: string): readonly StreamCommand[] {
     const fields = parseObject(text);
-    const name = nameIn(fields, 'event', commands);
+    const name = nameIn(fields, 'event', mediaCommands);
     if (fields.streamSid !== undefined && fields.streamSid !== this.#streamSid) {
       const wanted = 'the one of the start message';
       throw new ProtocolError('bad-field', `"streamSid" must be ${wanted}, got ${excerpt(fields.streamSid)}`);
     }
-    return [commands[name]!(fields)];
+    return [mediaCommands[name]!(fields)];
   }
 
   encodeAudio(payload: Uint8Array): string {
-    const media = {
-      track: this.#track,
-      chunk: `${++this.#chunk}`,
-      timestamp: `${Math.round(this.#sentMs)}`,
-      payload: Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('base64'),
-    };
-    this.#sentMs += payload.length / bytesPerMs;
-    return this.#message('media', { media });
+    return this.#message('media', { media: this.#chunks.next(payload) });
   }
 
   wants(event: StreamEventName): boolean {
@@ -121,12 +104,3 @@ class TwilioSession implements DialectSession {
     return JSON.stringify({ event, sequenceNumber, ...content, streamSid: this.#streamSid });
   }
 }
-
-const commands: Readonly<Record<string, (fields: Fields) => StreamCommand>> = {
-  media: (fields) => ({ command: 'audio', bytes: base64Field(objectField(fields, 'media'), 'payload') }),
-  mark: (fields) => ({
-    command: 'mark',
-    name: textField(objectField(fields, 'mark'), 'name', markNameLengthMax),
-  }),
-  clear: () => ({ command: 'clear' }),
-};
