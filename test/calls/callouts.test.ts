@@ -279,6 +279,38 @@ describe('connectPstn', () => {
     expect(callbacks.dice).toMatchObject([{ result: 'ANSWERED', reason: 'TIMEOUT', duration: 3 }]);
   });
 
+  it.each([
+    ['is busy', 486, 486, 'BUSY', 'CALLEEHANGUP'],
+    ['is not picked up', 'never', 480, 'NOANSWER', 'TIMEOUT'],
+  ] as const)('a number that %s', async (_what, reply, told, result, reason) => {
+    const trunks = [{ name: 'carrier', uri: 'sip:127.0.0.1:45060' }];
+    const applications = [{ ...application, outbound: { allow: ['+46*'] } }];
+    control = await openControl({ config: { trunks, applications } as never });
+    const { world, callbacks } = control;
+    const carrier = await callee(control, 31, 45_060);
+    carrier.reply = reply;
+    callbacks.ice = () => ({ action: { name: 'connectPstn', number: '+46700', dialTimeout: 5 } });
+    const alice = await caller(control);
+    alice.dial();
+    await world.clock.until(() => alice.agent.ends.length === 1, 10_000);
+    expect(alice.agent.events.at(-1)).toBe(`ended:${told}`);
+    expect(callbacks.dice).toMatchObject([{ result, reason, duration: 0 }]);
+  });
+
+  it('a number that no prefix allows is not called, trunk or not', async () => {
+    const trunks = [{ name: 'carrier', uri: 'sip:127.0.0.1:45060' }];
+    control = await openControl({ config: { trunks } as never });
+    const { world, callbacks } = control;
+    const carrier = await callee(control, 31, 45_060);
+    callbacks.ice = () => ({ action: { name: 'connectPstn', number: '+46700' } });
+    const alice = await caller(control);
+    alice.dial();
+    await world.clock.until(() => alice.agent.ends.length === 1, 10_000);
+    expect(alice.agent.events.at(-1)).toBe('ended:403');
+    expect(callbacks.dice).toMatchObject([{ result: 'FAILED' }]);
+    expect(carrier.agent.events).toEqual([]);
+  });
+
   it('without a trunk ends with 404', async () => {
     control = await openControl();
     const { world, callbacks } = control;
